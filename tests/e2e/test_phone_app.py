@@ -13,7 +13,7 @@ import pytest
 from tests.support.node import NodeUnavailable, PhoneNode, phone_node
 
 STORY_SECONDS = 280
-PACKAGE_SECONDS = 6
+PACKAGE_SECONDS = 8
 CLIP_SECONDS = 3
 
 

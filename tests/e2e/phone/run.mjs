@@ -95,7 +95,7 @@ export async function meet(phone, wanted, followersOnly = false) {
 
 /**
  * Scrolls from the top as the app does, naming all it has, until `wanted` is met or the feed ends.
- * Answers the item or null; on the way nothing may come twice, and nothing of the person's own.
+ * Answers the item or null; on the way nothing may come twice, and nothing of one's own.
  */
 export async function scrollTo(phone, wanted, followersOnly = false) {
   const shown = new Set();

@@ -41,6 +41,9 @@ class Captured:
         return found[1] if found else None
 
 
+Sent = tuple[str, list[Captured]]  # a style, and all its phone sent
+
+
 class _Capture(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         while line := self.rfile.readline().decode("latin-1").rstrip("\r\n"):
@@ -66,7 +69,7 @@ def _capture_server() -> Iterator[tuple[str, list[Captured]]]:
 
 
 @pytest.fixture(scope="module", params=["android", "ios"])
-def sent(request: pytest.FixtureRequest) -> tuple[str, list[Captured]]:
+def sent(request: pytest.FixtureRequest) -> Sent:
     """Everything one phone of the style sends in wire.mjs, in order."""
     try:
         node = phone_node()
@@ -90,7 +93,7 @@ def _parts(style: str, *fields: tuple[str, str]) -> bytes:
 
 
 def _check(
-    sent: tuple[str, list[Captured]],
+    sent: Sent,
     line: str,
     *fields: tuple[str, str],
     ios_line: str | None = None,
@@ -127,7 +130,7 @@ def _check(
         assert request.headers["content-length"] == length[style], "the capture has another length"
 
 
-def test_register(sent):
+def test_register(sent: Sent) -> None:
     _check(
         sent,
         "POST /api/auth/register/",
@@ -140,7 +143,7 @@ def test_register(sent):
     )
 
 
-def test_the_feed_names_what_it_has(sent):
+def test_the_feed_names_what_it_has(sent: Sent) -> None:
     _check(
         sent,
         "GET /api/media/get_feed/?batch_size=5&exclude_ids[]=11&exclude_ids[]=42&followers_only=true",
@@ -148,11 +151,11 @@ def test_the_feed_names_what_it_has(sent):
     )
 
 
-def test_the_first_feed_has_nothing_to_exclude(sent):
+def test_the_first_feed_has_nothing_to_exclude(sent: Sent) -> None:
     _check(sent, "GET /api/media/get_feed/?batch_size=5&followers_only=false")
 
 
-def test_upload_hls(sent):
+def test_upload_hls(sent: Sent) -> None:
     _check(
         sent,
         "POST /api/media/upload_hls/",
@@ -165,7 +168,7 @@ def test_upload_hls(sent):
     )
 
 
-def test_a_post_leaves_null_out_and_keeps_what_is_empty(sent):
+def test_a_post_leaves_null_out_and_keeps_what_is_empty(sent: Sent) -> None:
     _check(
         sent,
         "POST /api/media/post/",
@@ -179,15 +182,15 @@ def test_a_post_leaves_null_out_and_keeps_what_is_empty(sent):
     )
 
 
-def test_delete_post_has_a_multipart_body(sent):
+def test_delete_post_has_a_multipart_body(sent: Sent) -> None:
     _check(sent, "DELETE /api/media/delete_post/", ("video_id", "42"), length={"android": "156"})
 
 
-def test_like(sent):
+def test_like(sent: Sent) -> None:
     _check(sent, "POST /api/post/like/", ("video_id", "42"), ("like", "true"), length={"ios": "332"})
 
 
-def test_engagement_is_json(sent):
+def test_engagement_is_json(sent: Sent) -> None:
     body = b'{"video_id":42,"watch_time":3.2000000000000006,"liked":true,"commented":false,"viewed_comments":false}'
     _check(
         sent,
@@ -197,23 +200,23 @@ def test_engagement_is_json(sent):
     )
 
 
-def test_follow(sent):
+def test_follow(sent: Sent) -> None:
     _check(sent, "POST /api/user/add_follower/", ("username", "bob"), length={"android": "157"})
 
 
-def test_queries_are_encoded_as_axios_does(sent):
+def test_queries_are_encoded_as_axios_does(sent: Sent) -> None:
     _check(sent, "GET /api/user/search/?query=al+ice%2Bx")
     _check(sent, "GET /api/media/get_user_posts/?username=")
 
 
-def test_a_path_without_a_leading_slash_is_joined(sent):
+def test_a_path_without_a_leading_slash_is_joined(sent: Sent) -> None:
     _check(sent, "GET /api/user/get_preferences/")
 
 
-def test_reset_has_no_body_and_says_so(sent):
+def test_reset_has_no_body_and_says_so(sent: Sent) -> None:
     _check(sent, "POST /api/user/reset_user_engagement/", length={"android": "0", "ios": "0"})
 
 
-def test_requests_without_a_body_have_no_content_type(sent):
+def test_requests_without_a_body_have_no_content_type(sent: Sent) -> None:
     _check(sent, "DELETE /api/user/delete_account/")
     _check(sent, "GET /api/auth/check_token/", token=None)
