@@ -82,7 +82,7 @@ def running() -> Iterator[Swift]:
     folder = _folder_with_attributes()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [python, "-I", HERE / "swift_process.py", folder / "swift", secret],
+            [python, "-I", HERE / "swift_process.py", folder, secret],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -123,7 +123,8 @@ def install() -> Path:
 
 
 def _pip_install(python: Path) -> None:
-    command = [str(python), "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--require-hashes"]
+    # -I: what PYTHONPATH offers this process would count as installed
+    command = [str(python), "-I", "-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--require-hashes"]
     done = subprocess.run([*command, "-r", str(LOCK)], capture_output=True, text=True)
     if done.returncode:
         raise SwiftUnavailable(f"Swift cannot be installed: {done.stderr.strip()[-2000:]}")

@@ -7,8 +7,8 @@ PopOff, and the module `swift` beside it does not hide the real one.
 
 SECRET is the key of the user `test:popoff`; FOLDER takes rings, configuration and data. Sockets are bound to free
 loopback ports before the rings that name them are written, so no port can be lost to another program. One line of JSON
-on standard output, `{"port": N}`, says that the proxy serves. The process ends with SIGTERM, or when whoever started
-it is gone.
+on standard output, `{"port": N}`, says that the proxy serves. The process ends with SIGTERM, or, taking
+FOLDER with it, when whoever started it is gone.
 """
 
 # mypy: ignore-errors
@@ -19,6 +19,7 @@ monkey_patch()
 
 import json
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -107,6 +108,7 @@ def main(folder: Path, secret: str) -> None:
     parent = os.getppid()
     while os.getppid() == parent:
         eventlet.sleep(0.5)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_ring(path: Path, port: int) -> None:

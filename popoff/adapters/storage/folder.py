@@ -193,7 +193,7 @@ class FolderStore:
             return draft.publish(content_type, cache_control)
 
     def copy(self, source: str, target: str) -> ObjectInfo:
-        return self._files.copy(source, target)
+        return self._files.copy(source, keys.check(target))
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -15,13 +16,13 @@ from tests.support import swift
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[swift.Swift]:
     """A real S3 server. Where it cannot be had the tests are skipped, but never in continuous integration."""
-    try:
-        swift.install()
-    except swift.SwiftUnavailable as error:
-        if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-            raise
-        pytest.skip(str(error))
-    with swift.running() as server:
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(swift.running())
+        except swift.SwiftUnavailable as error:
+            if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+                raise
+            pytest.skip(str(error))
         yield server
 
 
