@@ -32,12 +32,20 @@ class Settings:
     public_url: str = setting("PUBLIC_URL", "", help="address people reach us at; empty: taken from each request")
     environment: str = setting("POPOFF_ENV", "development", help="development | production (JSON logs, secure cookies)")
     log_level: str = setting("LOG_LEVEL", "INFO", help="DEBUG | INFO | WARNING | ERROR")
-    secret_key: str = setting("SECRET_KEY", "", help="signs sessions and links; empty: made once and kept in the data folder")
-    trusted_proxies: int = setting("TRUSTED_PROXIES", 0, help="number of reverse proxies in front whose X-Forwarded-* we believe")
+    secret_key: str = setting(
+        "SECRET_KEY", "", help="signs sessions and links; empty: made once and kept in the data folder"
+    )
+    trusted_proxies: int = setting(
+        "TRUSTED_PROXIES", 0, help="number of reverse proxies in front whose X-Forwarded-* we believe"
+    )
     web_workers: int = setting("WEB_WORKERS", 2, help="web server processes")
     web_threads: int = setting("WEB_THREADS", 4, help="threads in each web server process")
     media_workers: int = setting("MEDIA_WORKERS", 1, help="worker processes that transcode")
     job_workers: int = setting("JOB_WORKERS", 1, help="worker processes for everything else")
+
+    demo: str = setting(
+        "POPOFF_DEMO", "auto", help="on | off | auto: demo accounts and clips where the database is embedded"
+    )
 
     # the three engines; each is embedded when its setting is empty
     database_url: str = setting("DATABASE_URL", "", help="PostgreSQL 15 to 18 with pgvector; empty: embedded")
@@ -69,12 +77,18 @@ class Settings:
 
     # insight
     openai_api_key: str = setting("OPENAI_API_KEY", "", help="set: embeddings and speech come from this provider")
-    openai_base_url: str = setting("OPENAI_BASE_URL", "", help="any OpenAI-compatible server; set: used even without a key")
+    openai_base_url: str = setting(
+        "OPENAI_BASE_URL", "", help="any OpenAI-compatible server; set: used even without a key"
+    )
     openai_embedding_model: str = setting("OPENAI_EMBEDDING_MODEL", "text-embedding-3-small", help="embedding model")
-    openai_speech_model: str = setting("OPENAI_SPEECH_MODEL", "", help="transcription model; empty: speech is not transcribed")
+    openai_speech_model: str = setting(
+        "OPENAI_SPEECH_MODEL", "", help="transcription model; empty: speech is not transcribed"
+    )
 
     # moderation
-    report_threshold: int = setting("REPORT_THRESHOLD", 3, help="distinct reporters after which a post is hidden until reviewed")
+    report_threshold: int = setting(
+        "REPORT_THRESHOLD", 3, help="distinct reporters after which a post is hidden until reviewed"
+    )
 
     @property
     def production(self) -> bool:
@@ -111,7 +125,28 @@ def _convert(name: str, raw: str, default: object) -> object:
     return raw
 
 
+PROJECT = Path(__file__).resolve().parent
+"""Where the project's own files are (migrations)."""
+
+
+def database_url(settings: Settings) -> str:
+    """DATABASE_URL in the form SQLAlchemy takes, whatever form the provider gave it in. Raises SettingError."""
+    url = settings.database_url
+    if not url:
+        raise SettingError("DATABASE_URL is not set: use `popoff run`, which starts a database, or set it")
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise SettingError("DATABASE_URL must name a PostgreSQL database: postgresql://...")
+    return f"postgresql+psycopg://{rest}"
+
+
 _current: Settings | None = None
+
+
+def use(settings: Settings) -> None:
+    """Make these the settings of this process."""
+    global _current
+    _current = settings
 
 
 def current() -> Settings:

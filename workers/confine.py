@@ -1,7 +1,7 @@
 """Puts limits on itself and becomes another program: `python -I -S confine.py SETTINGS PROGRAM ARGUMENT...`.
 
-Run as a file by `workers.sandbox`, never imported there: it needs nothing but the standard library, and setting
-limits here, after the fork, keeps Python code out of the fork of a process that has threads.
+Run as a file by `workers.sandbox`: it needs nothing but the standard library, and setting limits here, in a fresh
+interpreter, keeps our code out of the moment after the fork of a process that has threads.
 SETTINGS is JSON: `parent` (process id that must be alive), `cpu_seconds`, `memory_bytes`, `file_bytes`,
 `open_files`, `niceness`. Ends with status 121 when it cannot confine itself: then nothing runs.
 """

@@ -18,8 +18,8 @@ from pathlib import Path
 import imageio_ffmpeg
 
 import config
+from popoff.media.failures import FailureCode, MediaFailure
 from workers import ffmpeg, hls, playlist, sandbox
-from workers.failures import FailureCode, MediaFailure
 from workers.ffmpeg import Rendition, Tool
 from workers.hls import MadeRendition
 from workers.loudness import Loudness, parse_summary
@@ -148,15 +148,12 @@ class _Encoding:
     def _first(self, path: Path, found: Probe, rendition: Rendition) -> Encoded:
         folder = self._folder(rendition)
         self._ffmpeg(Step.FIRST, ffmpeg.first_command(self._tool, path, found, rendition), found)
-        thumbnail = self._workdir / ffmpeg.THUMBNAIL_FILE
-        if not thumbnail.exists() or thumbnail.stat().st_size == 0:
-            self._ffmpeg(Step.FIRST, ffmpeg.thumbnail_command(self._tool, path, found), found, 0.0, begun=1.0)
         made = hls.measure(folder, rendition, has_audio=found.has_audio)
         check_whole(made, found)
         return Encoded(
             probe=found,
             renditions=(made,),
-            thumbnail=thumbnail,
+            thumbnail=self._workdir / ffmpeg.THUMBNAIL_FILE,
             strip=self._workdir / ffmpeg.STRIP_FILE,
             strip_frames=ffmpeg.strip_frames(found, rendition.frame_rate),
             loudness=None,

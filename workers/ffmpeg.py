@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from workers.loudness import Loudness, loudness_filter
-from workers.probe import DECODERS, Probe
+from workers.probe import DECODERS, Audio, Probe
 
 SHORT_SIDES = (1080, 720, 480, 360)
 FIRST_SHORT_SIDE = 480
@@ -124,7 +124,7 @@ def measure_command(tool: Tool, source: Path, probe: Probe) -> list[str]:
     return [
         *_start(tool, level="info"),
         *_input(source, probe.demuxer),
-        *("-map", f"0:{_audio_index(probe)}", "-vn", "-sn", "-dn"),
+        *("-map", f"0:{_sound(probe).index}", "-vn", "-sn", "-dn"),
         *("-af", f"{_stereo(probe)},ebur128=peak=true:framelog=quiet"),
         *("-f", "null", "-"),
     ]
@@ -141,22 +141,21 @@ def audio_command(tool: Tool, source: Path, probe: Probe, measured: Loudness | N
     return [
         *_start(tool),
         *_input(source, probe.demuxer),
-        *("-map", f"0:{_audio_index(probe)}", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"),
+        *("-map", f"0:{_sound(probe).index}", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"),
         *("-af", ",".join(filters)),
         *("-c:a", "aac", "-b:a", str(AUDIO_BIT_RATE), "-ac", "2", "-ar", str(AUDIO_SAMPLE_RATE)),
         *("-f", "mp4", AUDIO_FILE),
     ]
 
 
-def _audio_index(probe: Probe) -> int:
+def _sound(probe: Probe) -> Audio:
     if probe.audio is None:
         raise ValueError("the source has no sound")
-    return probe.audio.index
+    return probe.audio
 
 
 def _stereo(probe: Probe) -> str:
-    assert probe.audio is not None
-    return f"{_placed(probe, probe.audio.offset, 'a')}aresample={AUDIO_SAMPLE_RATE},aformat=channel_layouts=stereo"
+    return f"{_placed(probe, _sound(probe).offset, 'a')}aresample={AUDIO_SAMPLE_RATE},aformat=channel_layouts=stereo"
 
 
 def _placed(probe: Probe, offset: Fraction, kind: str = "") -> str:
@@ -176,15 +175,17 @@ def first_command(tool: Tool, source: Path, probe: Probe, rendition: Rendition) 
     thumbnail = fitted(probe.width, probe.height, THUMBNAIL_SHORT_SIDE)
     columns = strip_frames(probe, rendition.frame_rate)
     candidates = min(THUMBNAIL_CANDIDATES, frames)
+    typical = f"thumbnail=n={candidates + 1}"  # gives the best of what it saw at the end of the input
     graph = [
         f"[0:{probe.video_index}]{_steady(probe, rendition.frame_rate)},split[whole][few]",
         f"[whole]{_sized(probe, rendition.width, rendition.height)},split[video][small]",
         f"[small]{_every(frames, columns)},scale={STRIP_WIDTH}:-2,tile={columns}x1,{_JPEG}[strip]",
-        # of the frames that are not black the most typical; at the end of the input the filter gives the best so far
-        f"[few]{_every(frames, candidates)},{_sized(probe, *thumbnail)},"
-        "blackframe=amount=0:threshold=32,"
-        "metadata=mode=select:key=lavfi.blackframe.pblack:value=95:function=less,"
-        f"thumbnail=n={candidates + 1},{_JPEG}[thumbnail]",
+        # The most typical of the frames that are not black; where all are, the most typical of all.
+        f"[few]{_every(frames, candidates)},{_sized(probe, *thumbnail)},{_JPEG},split[any][some]",
+        "[some]blackframe=amount=0:threshold=32,"
+        f"metadata=mode=select:key=lavfi.blackframe.pblack:value=95:function=less,{typical}[lit]",
+        f"[any]{typical}[typical]",
+        "[lit][typical]concat=n=2[thumbnail]",
     ]
     return [
         *_start(tool),
@@ -220,18 +221,6 @@ def ladder_command(tool: Tool, source: Path, probe: Probe, renditions: Sequence[
     for name, rendition in zip(names, renditions, strict=True):
         command += _rendition_output(tool, name, probe, rendition)
     return command
-
-
-def thumbnail_command(tool: Tool, source: Path, probe: Probe) -> list[str]:
-    """A thumbnail of the first frame, whatever it shows: for a film that is black throughout."""
-    width, height = fitted(probe.width, probe.height, THUMBNAIL_SHORT_SIDE)
-    graph = f"[0:{probe.video_index}]{_sized(probe, width, height)},{_JPEG}[thumbnail]"
-    return [
-        *_start(tool),
-        *_input(source, probe.demuxer),
-        *("-filter_complex", graph),
-        *_still_output("[thumbnail]", THUMBNAIL_FILE),
-    ]
 
 
 def _start(tool: Tool, level: str = "warning") -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from workers.failures import FailureCode, MediaFailure
+from popoff.media.failures import FailureCode, MediaFailure
 from workers.ffmpeg import INIT_FILE, PLAYLIST_FILE, Rendition
 
 MASTER_FILE = "master.m3u8"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from workers.failures import FailureCode, MediaFailure
+from popoff.media.failures import FailureCode, MediaFailure
 
 MAX_BYTES = 1024**2
 MAX_SEGMENTS = 5000

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import config
-from workers import probe_child, sandbox
-from workers.failures import FailureCode, MediaFailure
+from popoff.media.failures import FailureCode, MediaFailure
+from workers import sandbox
 
 MAX_STREAMS = 16
 
@@ -25,6 +25,8 @@ DECODERS = (
 )
 """The only decoders that see a stranger's bytes: what phones, cameras and browsers write."""
 
+# Run, never imported: PyAV has no business in this process.
+_CHILD = Path(__file__).resolve().with_name("probe_child.py")
 _HEAD_BYTES = 64 * 1024
 _TS_SYNC = 0x47
 # The second byte of MP3, MP2 and ADTS AAC after 0xff; 0xfe is left out, being that of UTF-16 text.
@@ -55,7 +57,6 @@ class Probe:
     """
 
     demuxer: str
-    container: str
     file_size: int
     duration: Fraction
     width: int
@@ -73,6 +74,13 @@ class Probe:
     matrix: str
     interlaced: bool
     audio: Audio | None
+
+    @property
+    def container(self) -> str:
+        """What the file is, for people: the extension it would usually have."""
+        return {"mov": "mp4", "matroska": "mkv", "mpegts": "ts", "mpeg": "mpg", "asf": "wmv"}.get(
+            self.demuxer, self.demuxer
+        )
 
     @property
     def shown_duration(self) -> Fraction:
@@ -111,9 +119,8 @@ def probe(path: Path, *, folder: Path | None = None) -> Probe:
         "max_pixels": settings.max_source_pixels,
         "max_streams": MAX_STREAMS,
     }
-    script = str(Path(probe_child.__file__).resolve())
     finished = sandbox.run(
-        [sys.executable, "-I", script, json.dumps(asked), str(source)],
+        [sys.executable, "-I", str(_CHILD), json.dumps(asked), str(source)],
         folder=folder or source.parent,
         limits=sandbox.Limits(
             cpu_seconds=120, wall_seconds=240, memory_bytes=settings.job_memory_bytes, file_bytes=1024**2
@@ -190,7 +197,6 @@ def _understood(facts: dict[str, Any]) -> Probe:
         )
     return Probe(
         demuxer=facts["demuxer"],
-        container=facts["container"],
         file_size=facts["file_size"],
         duration=Fraction(facts["duration"]),
         width=width,

@@ -106,8 +106,9 @@ def inspect(path: str, settings: dict[str, Any]) -> dict[str, Any]:
 def read(container: Any, path: str, settings: dict[str, Any]) -> dict[str, Any]:
     if len(container.streams) > settings["max_streams"]:
         raise Refused("too_many_streams", f"{len(container.streams)} streams")
-    video_stream = choose_video(container)
-    audio_stream = choose_audio(container)
+    decoders = set(settings["codecs"].split(","))
+    video_stream = choose_video(container, decoders)
+    audio_stream = choose_audio(container, decoders)
     check_size(video_stream.codec_context, settings)
     discontinuous = container.format.name == "mpegts"
     video = Track(video_stream, discontinuous)
@@ -124,7 +125,6 @@ def read(container: Any, path: str, settings: dict[str, Any]) -> dict[str, Any]:
         raise Refused("too_long", f"{float(max(end, heard)):.1f} s")
     return {
         "demuxer": settings["demuxer"],
-        "container": container.format.name,
         "duration": str(end),
         "audio_duration": str(heard),
         "frame_count": len(video.times),
@@ -137,21 +137,22 @@ def read(container: Any, path: str, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def choose_video(container: Any) -> Any:
+def choose_video(container: Any, decoders: set[str]) -> Any:
     """The first stream of moving pictures: cover art does not count."""
     found = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not found:
         raise Refused("no_video")
-    playable = [s for s in found if s.codec_context is not None]
+    playable = [s for s in found if s.codec_context is not None and s.codec_context.name in decoders]
     if not playable:
-        raise Refused("unsupported_codec", "no decoder")
+        raise Refused("unsupported_codec", ", ".join(s.codec_context.name for s in found if s.codec_context))
     return playable[0]
 
 
-def choose_audio(container: Any) -> Any:
+def choose_audio(container: Any, decoders: set[str]) -> Any:
     """The first stream of sound that can be decoded; a sound we cannot read is no reason to refuse the picture."""
     for stream in container.streams.audio:
-        if stream.codec_context is not None and stream.codec_context.sample_rate and stream.codec_context.channels:
+        context = stream.codec_context
+        if context is not None and context.name in decoders and context.sample_rate and context.channels:
             return stream
     return None
 

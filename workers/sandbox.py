@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from popoff.media.failures import FailureCode, MediaFailure
 from workers import confine
-from workers.failures import FailureCode, MediaFailure
 
 _STDERR_KEPT = 8 * 1024
 _STDOUT_MOST = 1024 * 1024

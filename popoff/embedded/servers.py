@@ -120,8 +120,8 @@ class Postgres(Service):
             "random_page_cost": 1.1,
             "log_checkpoints": "off",
         }
-        if self.fast:  # a test may lose its data in a crash; nobody else may
-            options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        if self.fast:  # a test may lose its data in a crash of the machine; nobody else may
+            options |= {"fsync": "off", "full_page_writes": "off", "dynamic_shared_memory_type": "mmap"}
             options |= {"max_wal_size": "4GB", "checkpoint_timeout": "1h", "wal_level": "minimal", "max_wal_senders": 0}
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [self._program("postgres"), "-D", data, *arguments], None

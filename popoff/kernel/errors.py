@@ -20,7 +20,9 @@ class DomainError(Exception):
     message: ClassVar[str] = "This cannot be done."
     keeps_changes: ClassVar[bool] = False
 
-    def __init__(self, message: str | None = None, *, code: str | None = None, field: str | None = None, **details: Any):
+    def __init__(
+        self, message: str | None = None, *, code: str | None = None, field: str | None = None, **details: Any
+    ):
         self.text = message or self.message
         self.error_code = code or self.code
         self.field = field

@@ -14,6 +14,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def unconfigure() -> None:
 def session_services() -> TestServices:
     """The servers of this test session, started at first use by whoever runs it."""
     if not (os.environ.get(DATABASE) and os.environ.get(REDIS)):
-        home = _session.enter_context(_folder())
+        home = _session.enter_context(folder())
         settings = Settings(home=home, database_url=os.environ.get(DATABASE, ""), redis_url=os.environ.get(REDIS, ""))
         services = _session.enter_context(embedded.platform(settings, fast=True))
         _session.enter_context(_environment({DATABASE: services.database_url, REDIS: services.redis_url}))
@@ -65,12 +66,10 @@ def session_services() -> TestServices:
 
 
 def create_database(services: TestServices, name: str, template: str | None = None) -> str:
-    """Make database `name` anew, empty or as a copy of `template`, which nobody may be connected to. Returns its URL."""
+    """Make database `name` anew, empty or as a copy of `template` (nobody may be connected to it); returns its URL."""
     drop_database(services, name)
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}").format(
-        sql.Identifier(name), sql.Identifier(template or "template1"), sql.Identifier("wal_log")
-    )
-    _administer(services, statement)
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    _administer(services, statement.format(sql.Identifier(name), sql.Identifier(template or "template1")))
     return database_url(services, name)
 
 
@@ -97,13 +96,22 @@ def _administer(services: TestServices, statement: sql.Composed) -> None:
         connection.execute(statement)
 
 
+def scratch() -> Path:
+    """Where to keep data for the length of a test: in memory where there is much of it, unless TMPDIR says where."""
+    memory = Path("/dev/shm")
+    if "TMPDIR" not in os.environ and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 1024**3:
+        return memory
+    return Path(tempfile.gettempdir())
+
+
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def folder() -> Iterator[Path]:
     """A folder that is gone after the session; a lock on it tells later sessions that it is in use."""
-    for former in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for former in scratch().glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError), _lock(former):
-            shutil.rmtree(former, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as name, _lock(Path(name)):
+            if time.time() - former.stat().st_mtime > 60:  # a younger one may be about to be locked
+                shutil.rmtree(former, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=scratch()) as name, _lock(Path(name)):
         yield Path(name)
 
 

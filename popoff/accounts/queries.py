@@ -1,0 +1,87 @@
+"""Reads of the accounts domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from popoff.accounts.models import Token, User
+from popoff.accounts.rules import email_key, username_key
+from popoff.kernel import clock
+from popoff.kernel.clock import rfc3339
+from popoff.kernel.db import db
+from popoff.kernel.errors import NotFound
+
+
+def is_visible(now: datetime | None = None) -> sa.ColumnElement[bool]:
+    """SQL: this person is shown to others (not suspended, not on the way out)."""
+    now = now or clock.now()
+    return sa.and_(
+        User.deletion_requested_at.is_(None),
+        sa.or_(User.suspended_until.is_(None), User.suspended_until <= now),
+    )
+
+
+def by_id(user_id: int) -> User | None:
+    return db.session.get(User, user_id)
+
+
+def by_login(name: str) -> User | None:
+    """The person who signs in as `name`: a username, or an email address."""
+    return db.session.execute(
+        sa.select(User).where(sa.or_(User.username_key == username_key(name), User.email_key == email_key(name)))
+    ).scalar_one_or_none()
+
+
+def visible_by_username(username: str) -> User:
+    """Raises NotFound (code `user_not_found`)."""
+    found = db.session.execute(
+        sa.select(User).where(User.username_key == username_key(username), is_visible())
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound("User not found.", code="user_not_found")
+    return found
+
+
+def devices(user_id: int) -> Sequence[Token]:
+    """Tokens that still work, the latest used first."""
+    return db.session.scalars(
+        sa.select(Token)
+        .where(Token.user_id == user_id, Token.expires_at > clock.now())
+        .order_by(Token.last_used_at.desc())
+    ).all()
+
+
+def export(user_id: int) -> dict[str, Any]:
+    """Everything this domain holds of a person, without secrets."""
+    user = db.session.get_one(User, user_id)
+    return {
+        "username": user.username,
+        "email": user.email,
+        "phone_number": user.phone_number,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "role": user.role,
+        "created_at": rfc3339(user.created_at),
+        "devices": [
+            {
+                "id": token.id,
+                "device": token.device,
+                "address": token.address,
+                "created_at": rfc3339(token.created_at),
+                "last_used_at": rfc3339(token.last_used_at),
+                "expires_at": rfc3339(token.expires_at),
+            }
+            for token in devices(user_id)
+        ],
+    }
+
+
+def due_for_deletion(before: datetime, limit: int = 100) -> Sequence[int]:
+    """Ids of people whose deletion was asked for before `before`."""
+    return db.session.scalars(
+        sa.select(User.id).where(User.deletion_requested_at < before).order_by(User.deletion_requested_at).limit(limit)
+    ).all()

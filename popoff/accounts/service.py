@@ -1,0 +1,274 @@
+"""Writes of the accounts domain: registering, signing in, tokens, roles, leaving."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy.dialects.postgresql import insert
+
+import config
+from popoff.accounts import queries, rules
+from popoff.accounts.models import LoginFailures, Token, User
+from popoff.accounts.rules import Role
+from popoff.kernel import clock
+from popoff.kernel.db import constraint_errors, db
+from popoff.kernel.errors import Invalid, NotFound, TooMany, Unauthenticated
+
+_hasher = PasswordHasher()
+_DUPLICATE = "Account with username or email already exists"
+_TOUCH_EVERY = timedelta(hours=1)
+
+
+class LoginRefused(Invalid):
+    """Wrong name or password; the count of failures stays although the request fails."""
+
+    code = "wrong_credentials"
+    message = "Unable to log in with provided credentials."
+    keeps_changes = True
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a sign-in comes from, as the person will see it in the list of devices."""
+
+    name: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who a request speaks for."""
+
+    user_id: int
+    username: str
+    role: str
+    token_id: int
+
+
+def register(
+    username: str,
+    email: str,
+    password: str,
+    *,
+    phone_number: str = "",
+    role: Role = Role.CONSUMER,
+) -> User:
+    """Add a person. Raises Invalid: for a duplicate with code `account_exists` (400: the app shows the sentence)."""
+    shown = rules.check_username(username)
+    address = rules.check_email(email)
+    rules.check_password(password, username=shown, email=address)
+    user = User(
+        username=shown,
+        username_key=rules.username_key(shown),
+        email=address,
+        email_key=rules.email_key(address),
+        password_hash=_hasher.hash(password),
+        phone_number=phone_number.strip()[:40],
+        role=role.value,
+    )
+    duplicate = Invalid(_DUPLICATE, code="account_exists")
+    with constraint_errors({"uq_users_username_key": duplicate, "uq_users_email_key": duplicate}):
+        db.session.add(user)
+    return user
+
+
+def login(name: str, password: str, device: Device) -> tuple[User, str]:
+    """The person and a new token for this device. Raises as `check_login`."""
+    user = check_login(name, password, device.address)
+    return user, issue_token(user, device)
+
+
+def check_login(name: str, password: str, address: str) -> User:
+    """The person with this name and password. Who is within the grace period of a deletion comes back by this.
+
+    Raises LoginRefused (the same for an unknown name and a wrong password, in the same time) and TooMany.
+    """
+    keys = _throttle_keys(name, address)
+    _check_throttle(keys)
+    user = queries.by_login(name)
+    if not _password_fits(user, password) or user is None:
+        _count_failure(keys)
+        raise LoginRefused
+    db.session.execute(sa.delete(LoginFailures).where(LoginFailures.key.in_([keys[0], keys[1]])))
+    if rules.is_suspended(user.suspended_until, clock.now()):
+        raise LoginRefused("This account is suspended.", code="account_suspended")
+    user.deletion_requested_at = None
+    if _hasher.check_needs_rehash(user.password_hash):
+        user.password_hash = _hasher.hash(password)
+    return user
+
+
+def _password_fits(user: User | None, password: str) -> bool:
+    """An unknown name costs as much time as a known one, so that names cannot be tried out."""
+    try:
+        return _hasher.verify(user.password_hash if user else _dummy_hash(), password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+_dummy: list[str] = []
+
+
+def _dummy_hash() -> str:
+    if not _dummy:
+        _dummy.append(_hasher.hash(secrets.token_hex(16)))
+    return _dummy[0]
+
+
+def _throttle_keys(name: str, address: str) -> tuple[str, str, str]:
+    """(this account from this address, this account from anywhere, this address with any account)."""
+    account = hashlib.sha256(rules.username_key(name).encode()).hexdigest()[:32]
+    return f"pair:{account}:{address}", f"account:{account}", f"address:{address}"
+
+
+def _check_throttle(keys: tuple[str, str, str]) -> None:
+    free = config.current().login_free_failures
+    found = {row.key: row for row in db.session.scalars(sa.select(LoginFailures).where(LoginFailures.key.in_(keys)))}
+    now = clock.now()
+    waits = [timedelta()]
+    for key, row in found.items():
+        if key.startswith("account:"):
+            allowance = {"free": free * rules.ACCOUNT_WIDE_FACTOR, "longest": rules.ACCOUNT_WIDE_WAIT}
+        else:
+            allowance = {"free": free if key.startswith("pair:") else free * rules.ACCOUNT_WIDE_FACTOR}
+        waits.append(rules.login_wait(row.failures, row.last_failed_at, now, **allowance))  # type: ignore[arg-type]
+    seconds = max(waits).total_seconds()
+    if seconds > 0:
+        wait = int(seconds) + 1
+        raise TooMany(f"Too many wrong logins. Please wait {wait} seconds.", code="login_throttled", retry_after=wait)
+
+
+def _count_failure(keys: tuple[str, str, str]) -> None:
+    now = clock.now()
+    for key in sorted(keys):
+        statement = insert(LoginFailures).values(key=key, failures=1, last_failed_at=now)
+        forgotten = LoginFailures.last_failed_at < now - rules.FORGET_FAILURES_AFTER
+        db.session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[LoginFailures.key],
+                set_={
+                    "failures": sa.case((forgotten, 1), else_=LoginFailures.failures + 1),
+                    "last_failed_at": now,
+                },
+            )
+        )
+
+
+def issue_token(user: User, device: Device) -> str:
+    """A new token of 256 random bits (64 hexadecimal digits); only its hash is kept."""
+    secret = secrets.token_hex(32)
+    now = clock.now()
+    db.session.add(
+        Token(
+            user_id=user.id,
+            token_hash=_token_hash(secret),
+            device=device.name[:200],
+            address=device.address,
+            created_at=now,
+            last_used_at=now,
+            expires_at=now + timedelta(days=config.current().token_days),
+        )
+    )
+    db.session.flush()
+    return secret
+
+
+def _token_hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def authenticate(secret: str) -> Principal:
+    """Who the token speaks for; using it pushes its expiry out (noted at most once an hour).
+
+    Raises Unauthenticated (code `invalid_token`).
+    """
+    now = clock.now()
+    row = db.session.execute(
+        sa.select(
+            Token.id, Token.last_used_at, User.id.label("user_id"), User.username, User.role, User.suspended_until
+        )
+        .join(User, User.id == Token.user_id)
+        .where(Token.token_hash == _token_hash(secret), Token.expires_at > now, User.deletion_requested_at.is_(None))
+    ).one_or_none()
+    if row is None:
+        raise Unauthenticated("Invalid token.", code="invalid_token")
+    if rules.is_suspended(row.suspended_until, now):
+        raise Unauthenticated("This account is suspended.", code="account_suspended")
+    if now - row.last_used_at > _TOUCH_EVERY:
+        expires = now + timedelta(days=config.current().token_days)
+        db.session.execute(sa.update(Token).where(Token.id == row.id).values(last_used_at=now, expires_at=expires))
+    return Principal(row.user_id, row.username, row.role, row.id)
+
+
+def revoke(user_id: int, token_id: int) -> None:
+    """Sign one device out. Raises NotFound (code `device_not_found`)."""
+    gone = db.session.execute(
+        sa.delete(Token).where(Token.id == token_id, Token.user_id == user_id).returning(Token.id)
+    ).scalar_one_or_none()
+    if gone is None:
+        raise NotFound("This device is not signed in.", code="device_not_found")
+
+
+def revoke_all(user_id: int, *, keep_token_id: int | None = None) -> None:
+    db.session.execute(sa.delete(Token).where(Token.user_id == user_id, Token.id != (keep_token_id or 0)))
+
+
+def change_password(user_id: int, old: str, new: str, *, keep_token_id: int) -> None:
+    """Set a new password and sign every other device out. Raises LoginRefused or Invalid."""
+    user = db.session.get_one(User, user_id)
+    if not _password_fits(user, old):
+        raise LoginRefused("The old password is not right.")
+    rules.check_password(new, username=user.username, email=user.email)
+    user.password_hash = _hasher.hash(new)
+    revoke_all(user_id, keep_token_id=keep_token_id)
+
+
+def set_role(name: str, role: Role) -> User:
+    """Raises NotFound (code `user_not_found`)."""
+    user = queries.by_login(name)
+    if user is None:
+        raise NotFound("User not found.", code="user_not_found")
+    user.role = role.value
+    db.session.flush()
+    return user
+
+
+def became_creator(user_id: int) -> None:
+    """Anyone who posts is a creator; staff keep their role."""
+    db.session.execute(
+        sa.update(User).where(User.id == user_id, User.role == Role.CONSUMER.value).values(role=Role.CREATOR.value)
+    )
+
+
+def request_deletion(user_id: int, password: str | None) -> User:
+    """Leave: hidden and signed out everywhere at once, removed after the grace period unless they sign in again.
+
+    The phone app sends no password; when one is sent it must be right. Raises LoginRefused.
+    """
+    user = db.session.get_one(User, user_id)
+    if password is not None and not _password_fits(user, password):
+        raise LoginRefused("The password is not right.")
+    user.deletion_requested_at = clock.now()
+    revoke_all(user_id)
+    return user
+
+
+def lock_due_for_deletion(user_id: int) -> User | None:
+    """The person, locked, if their grace period is over and they have not come back; else None."""
+    user = db.session.get(User, user_id, with_for_update=True, populate_existing=True)
+    if user is None or user.deletion_requested_at is None:
+        return None
+    due = rules.deletion_due(user.deletion_requested_at, config.current().deletion_grace_days)
+    return user if due <= clock.now() else None
+
+
+def erase(user: User) -> None:
+    """Remove the person's row; what hangs on it in this domain goes along."""
+    db.session.delete(user)
+    db.session.flush()

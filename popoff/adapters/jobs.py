@@ -1,0 +1,265 @@
+"""Named jobs: an outbox table is the truth, RQ only carries the news.
+
+`stage` writes a row in the caller's transaction, so a rolled-back change leaves no job and a committed
+one always has its own. After the commit the edge calls `send_staged`; when Redis is away nothing is
+lost, because `sweep` (run every second by the scheduler) sends whatever no worker has taken. A row is
+finished only by the worker that did the work, so Redis may lose everything at any moment.
+
+States: ready -> running -> done | ready again (a retry is due at `run_after`) | dead (tries used up).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import redis
+import rq
+import sqlalchemy as sa
+import structlog
+from rq.job import JobStatus
+from sqlalchemy import orm
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+import config
+from popoff.kernel import clock
+from popoff.kernel.db import Base, db
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """Where a job's function is (`module:function`), which queue it takes, and its limit of time in seconds."""
+
+    path: str
+    queue: str = "default"
+    timeout: int = 300
+
+
+JOBS: dict[str, JobSpec] = {
+    "media.transcode": JobSpec("workers.transcode:run", queue="media", timeout=3600),
+    "media.insight": JobSpec("workers.insight:run"),
+    "media.purge": JobSpec("workers.lifecycle:purge_post"),
+    "media.expire_uploads": JobSpec("workers.lifecycle:expire_uploads"),
+    "accounts.purge": JobSpec("workers.lifecycle:purge_account"),
+    "accounts.purge_due": JobSpec("workers.lifecycle:purge_due_accounts"),
+    "social.repair_counters": JobSpec("workers.lifecycle:repair_counters", timeout=1800),
+    "feed.trending": JobSpec("workers.feed:refresh_trending"),
+    "jobs.tidy": JobSpec("workers.lifecycle:tidy_jobs"),
+}
+QUEUES = ("media", "default")
+
+LEASE = timedelta(seconds=45)
+"""How long a worker may stay silent before its job goes to another."""
+
+_SEND_GRACE = timedelta(seconds=2)
+_SWEEP_BATCH = 500
+
+
+class Job(Base):
+    __tablename__ = "jobs"
+
+    id: orm.Mapped[int] = orm.mapped_column(sa.Identity(), primary_key=True)
+    name: orm.Mapped[str]
+    args: orm.Mapped[dict[str, Any]] = orm.mapped_column(JSONB)
+    state: orm.Mapped[str] = orm.mapped_column(server_default="ready")
+    unique_key: orm.Mapped[str | None]
+    attempts: orm.Mapped[int] = orm.mapped_column(sa.Integer, server_default="0")
+    created_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now())
+    run_after: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now())
+    lease_until: orm.Mapped[datetime | None]
+    finished_at: orm.Mapped[datetime | None]
+    last_error: orm.Mapped[str | None]
+    request_id: orm.Mapped[str | None]
+
+    __table_args__ = (
+        sa.CheckConstraint("state IN ('ready', 'running', 'done', 'dead')", name="state"),
+        sa.Index("ix_jobs_due", "run_after", postgresql_where=sa.text("state IN ('ready', 'running')")),
+        sa.Index(
+            "uq_jobs_unique_key",
+            "unique_key",
+            unique=True,
+            postgresql_where=sa.text("state = 'ready' AND unique_key IS NOT NULL"),
+        ),
+    )
+
+
+def stage(name: str, *, unique_key: str | None = None, delay: timedelta = timedelta(), **args: int | str) -> None:
+    """Add a job to this transaction; it can run once the transaction has committed.
+
+    Arguments are ids, never objects. With `unique_key` a job that is already waiting under the same key
+    serves this call too.
+    """
+    if name not in JOBS:
+        raise LookupError(f"no job is called {name!r}")
+    now = clock.now()
+    row = {
+        "name": name,
+        "args": args,
+        "unique_key": unique_key,
+        "created_at": now,
+        "run_after": now + delay,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+    }
+    statement = insert(Job).values(row).on_conflict_do_nothing().returning(Job.id)
+    job_id = db.session.execute(statement).scalar_one_or_none()
+    if job_id is not None and not delay:
+        db.session.info.setdefault("staged_jobs", []).append((job_id, name))
+
+
+def forget_staged() -> None:
+    """The transaction was rolled back: its jobs never existed."""
+    db.session.info.pop("staged_jobs", None)
+
+
+def send_staged() -> None:
+    """After the commit: tell RQ at once. A queue that is away costs a warning, not the request."""
+    staged = db.session.info.pop("staged_jobs", [])
+    if not staged:
+        return
+    try:
+        for job_id, name in staged:
+            _enqueue(job_id, name, attempt=0)
+    except redis.RedisError as error:
+        log.warning("queue_away", jobs=len(staged), error=type(error).__name__)
+
+
+def connection() -> redis.Redis:
+    """A client of the queue's Redis that gives up soon: requests must not hang on it."""
+    url = config.current().redis_url
+    if url not in _connections:
+        _connections[url] = redis.Redis.from_url(
+            url, socket_connect_timeout=1, socket_timeout=2, health_check_interval=15
+        )
+    return _connections[url]
+
+
+_connections: dict[str, redis.Redis] = {}
+
+
+def _rq_id(job_id: int, attempt: int) -> str:
+    return f"popoff-{job_id}-{attempt}"
+
+
+def _enqueue(job_id: int, name: str, attempt: int) -> None:
+    spec = JOBS[name]
+    queue = rq.Queue(spec.queue, connection=connection())
+    queue.enqueue_call(
+        "workers.base.perform",
+        args=(job_id,),
+        job_id=_rq_id(job_id, attempt),
+        timeout=spec.timeout,
+        result_ttl=0,
+        failure_ttl=3600,
+        description=f"{name} #{job_id}",
+    )
+
+
+def sweep() -> int:
+    """Send every due job that the queue does not know, and give up leases that ran out.
+
+    Returns how many were sent. Raises redis.RedisError when the queue is away (nothing is lost by it).
+    """
+    now = clock.now()
+    db.session.execute(
+        sa.update(Job)
+        .where(Job.state == "running", Job.lease_until < now)
+        .values(state="ready", run_after=now, lease_until=None, last_error="the worker fell silent")
+    )
+    due = db.session.execute(
+        sa.select(Job.id, Job.name, Job.attempts)
+        .where(Job.state == "ready", Job.run_after < now, Job.created_at < now - _SEND_GRACE)
+        .order_by(Job.run_after)
+        .limit(_SWEEP_BATCH)
+    ).all()
+    unknown = [job for job in due if not _waiting_in_queue(_rq_id(job.id, job.attempts))]
+    for job in unknown:
+        _enqueue(job.id, job.name, job.attempts)
+    return len(unknown)
+
+
+def _waiting_in_queue(rq_id: str) -> bool:
+    try:
+        status = rq.job.Job.fetch(rq_id, connection=connection()).get_status()
+    except rq.exceptions.NoSuchJobError:
+        return False
+    return status in (JobStatus.QUEUED, JobStatus.STARTED)
+
+
+def unfinished() -> int:
+    """Jobs that are neither done nor dead."""
+    return db.session.scalar(sa.select(sa.func.count()).where(Job.state.in_(["ready", "running"]))) or 0
+
+
+def claim(job_id: int) -> Job | None:
+    """Take a job for this worker, or None when it is done, taken, or not due (news may come twice)."""
+    now = clock.now()
+    return db.session.execute(
+        sa.update(Job)
+        .where(
+            Job.id == job_id,
+            sa.or_(
+                sa.and_(Job.state == "ready", Job.run_after <= now),
+                sa.and_(Job.state == "running", Job.lease_until < now),
+            ),
+        )
+        .values(state="running", attempts=Job.attempts + 1, lease_until=now + LEASE, unique_key=None)
+        .returning(Job)
+    ).scalar_one_or_none()
+
+
+def extend_lease(job: Job) -> bool:
+    """Still at work. False when the job was given to another meanwhile."""
+    result = db.session.execute(
+        sa.update(Job)
+        .where(Job.id == job.id, Job.state == "running", Job.attempts == job.attempts)
+        .values(lease_until=clock.now() + LEASE)
+    )
+    return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def finish(job: Job) -> None:
+    _close(job, state="done", finished_at=clock.now(), last_error=None)
+
+
+def retry_later(job: Job, delay: timedelta, error: str) -> None:
+    _close(job, state="ready", run_after=clock.now() + delay, last_error=error)
+
+
+def give_up(job: Job, error: str) -> None:
+    _close(job, state="dead", finished_at=clock.now(), last_error=error)
+
+
+def _close(job: Job, **values: object) -> None:
+    """Only the try that holds the job may close it: a worker thought dead must not speak for its successor."""
+    db.session.execute(
+        sa.update(Job)
+        .where(Job.id == job.id, Job.attempts == job.attempts, Job.state == "running")
+        .values(lease_until=None, **values)
+    )
+
+
+def tidy(older_than: timedelta) -> int:
+    """Forget jobs that were done long ago. Dead ones stay until somebody has looked at them."""
+    result = db.session.execute(sa.delete(Job).where(Job.state == "done", Job.finished_at < clock.now() - older_than))
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def retry_dead(names: Iterable[str] | None = None) -> int:
+    """Put dead jobs (of these names, or all) back in line with fresh tries."""
+    statement = sa.update(Job).where(Job.state == "dead")
+    if names is not None:
+        statement = statement.where(Job.name.in_(list(names)))
+    now = clock.now()
+    result = db.session.execute(
+        statement.values(state="ready", attempts=0, run_after=now, finished_at=None, unique_key=None)
+    )
+    return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def retry_delay(attempt: int) -> timedelta:
+    """Wait before try `attempt` + 1: 2, 8, 32, 128 ... seconds, at most 30 minutes."""
+    return timedelta(seconds=min(2 * 4 ** (attempt - 1), 1800))

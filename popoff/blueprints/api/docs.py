@@ -1,0 +1,71 @@
+"""Describing answers: pydantic models that only the API description reads; orjson writes the real bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask_restx import Namespace
+from pydantic import BaseModel, Field
+
+Handler = TypeVar("Handler", bound=Callable[..., object])
+
+
+class Error(BaseModel):
+    """Every refusal has this shape; programs match on `code`, people read `message`."""
+
+    code: str = Field(description="Stable machine code.")
+    message: str = Field(description="A sentence for the person.")
+    error: str
+    detail: str
+    request_id: str = Field(description="Quote this when asking the operator.")
+    non_field_errors: list[str] | None = Field(
+        None, description="The sentence again; or a list under the field's name."
+    )
+
+
+class Message(BaseModel):
+    message: str = Field(description="Shown verbatim by the app.")
+
+
+def gives(
+    namespace: Namespace, model: type[BaseModel] | None, description: str, *, status: int = 200
+) -> Callable[[Handler], Handler]:
+    """Document the answer of a handler."""
+    schema = _schema(namespace, model) if model else None
+    return namespace.response(status, description, schema)
+
+
+def refuses(namespace: Namespace, **reasons: str) -> Callable[[Handler], Handler]:
+    """Document refusals: `refuses(api, s400="empty_comment, too_long", s404="post_not_found")`."""
+
+    def decorate(handler: Handler) -> Handler:
+        for status, codes in reasons.items():
+            handler = namespace.response(int(status[1:]), f"code: {codes}", _schema(namespace, Error))(handler)
+        return handler
+
+    return decorate
+
+
+def _schema(namespace: Namespace, model: type[BaseModel]) -> Any:
+    """Register a model, and the models inside it, under their names."""
+    schema = model.model_json_schema(ref_template="#/definitions/{model}")
+    for name, inner in schema.pop("$defs", {}).items():
+        if name not in namespace.models:
+            namespace.schema_model(name, _swagger2(inner))
+    if model.__name__ not in namespace.models:
+        namespace.schema_model(model.__name__, _swagger2(schema))
+    return namespace.models[model.__name__]
+
+
+def _swagger2(schema: Any) -> Any:
+    """JSON Schema as Swagger 2.0 knows it: `x | null` becomes `x` with `x-nullable`."""
+    if isinstance(schema, list):
+        return [_swagger2(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    options = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
+    if "anyOf" in schema and len(options) == 1:
+        rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        return _swagger2({**rest, **options[0], "x-nullable": True})
+    return {key: _swagger2(value) for key, value in schema.items()}

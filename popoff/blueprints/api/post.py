@@ -1,0 +1,174 @@
+"""`/post`: likes, comments, engagement, shares, reports."""
+
+from __future__ import annotations
+
+from flask import Response
+from flask_restx import Namespace, Resource
+from pydantic import BaseModel, Field
+
+from popoff.blueprints.api.docs import Message, gives, refuses
+from popoff.feed import service as feed
+from popoff.moderation import service as moderation
+from popoff.social import queries as social
+from popoff.social import service
+from popoff.web import auth
+from popoff.web.access import signed_in
+from popoff.web.parsing import Id, Input, takes, takes_query
+from popoff.web.responses import json_response, message
+
+api = Namespace("post", path="/post", description="What people do with posts.")
+
+
+class LikeBody(Input):
+    video_id: Id
+    like: bool = Field(description="The state wanted: liked or not.")
+
+
+class CommentsBody(Input):
+    video_id: Id
+    cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
+
+
+class CommentBody(Input):
+    video_id: Id
+    comment: str = Field(max_length=100_000, description="1 to 1000 characters.")
+
+
+class CommentIdBody(Input):
+    comment_id: Id = Field(description="Number of the comment.")
+
+
+class EngagementBody(Input):
+    video_id: Id
+    watch_time: float = Field(ge=0, description="Seconds watched.")
+    liked: bool = False
+    commented: bool = False
+    viewed_comments: bool = False
+
+
+class ShareBody(Input):
+    video_id: Id
+
+
+class ReportBody(Input):
+    video_id: Id
+    reason: str = Field(max_length=100_000, description="1 to 500 characters.")
+
+
+class CommentModel(BaseModel):
+    id: int
+    user: str
+    comment: str
+    created_at: str
+
+
+class Comments(BaseModel):
+    comments: list[CommentModel]
+    next_cursor: str | None = None
+
+
+class Counted(Message):
+    watch_time: float = Field(description="Seconds that counted.")
+
+
+@api.route("/like/")
+class LikePost(Resource):
+    @gives(api, Message, "Liked, or not any more.")
+    @refuses(api, s400="invalid", s404="post_not_found")
+    @signed_in
+    @takes(LikeBody)
+    def post(self, body: LikeBody) -> Response:
+        """Set whether you like a post."""
+        user_id = auth.me().user_id
+        changed = service.set_like(user_id, body.video_id, body.like)
+        if changed and body.like:
+            feed.learn(user_id, body.video_id, liked=True)
+        return message("Video already liked." if body.like and not changed else "Video liked successfully.")
+
+
+@api.route("/get_comments/")
+class GetComments(Resource):
+    @gives(api, Comments, "Newest first.")
+    @refuses(api, s400="invalid, invalid_cursor", s404="post_not_found")
+    @signed_in
+    @takes_query(CommentsBody)
+    def get(self, query: CommentsBody) -> Response:
+        """Comments of a post."""
+        return json_response(social.comments(auth.me().user_id, query.video_id, query.cursor))
+
+    @gives(api, Comments, "Newest first.")
+    @refuses(api, s400="invalid, invalid_cursor", s404="post_not_found")
+    @signed_in
+    @takes(CommentsBody)
+    def post(self, body: CommentsBody) -> Response:
+        """Comments of a post (the phone app asks with POST)."""
+        return json_response(social.comments(auth.me().user_id, body.video_id, body.cursor))
+
+
+@api.route("/add_comment/")
+class AddComment(Resource):
+    @gives(api, Message, "Added.")
+    @refuses(api, s400="empty_comment, too_long", s404="post_not_found")
+    @signed_in
+    @takes(CommentBody)
+    def post(self, body: CommentBody) -> Response:
+        """Comment on a post."""
+        comment = service.add_comment(auth.me().user_id, body.video_id, body.comment)
+        return message("Comment added successfully.", id=comment.id)
+
+
+@api.route("/delete_comment/")
+class DeleteComment(Resource):
+    @gives(api, Message, "Deleted.")
+    @refuses(api, s404="comment_not_found")
+    @signed_in
+    @takes(CommentIdBody)
+    def delete(self, body: CommentIdBody) -> Response:
+        """Delete a comment of yours, or one under your post."""
+        service.delete_comment(auth.me().user_id, body.comment_id)
+        return message("Comment deleted successfully.")
+
+
+@api.route("/update_posts_engagement/")
+class UpdateEngagement(Resource):
+    @gives(api, Counted, "Counted.")
+    @refuses(api, s400="invalid", s404="post_not_found")
+    @signed_in
+    @takes(EngagementBody)
+    def post(self, body: EngagementBody) -> Response:
+        """Tell how a post was watched; a repeated report does not count twice."""
+        user_id = auth.me().user_id
+        engagement = {"commented": body.commented, "viewed_comments": body.viewed_comments}
+        counted = service.record_view(user_id, body.video_id, body.watch_time, **engagement)
+        if counted:
+            feed.learn(user_id, body.video_id, watch_ms=counted, liked=body.liked, **engagement)
+        return message("Engagement updated successfully.", watch_time=counted / 1000)
+
+
+@api.route("/share/")
+class SharePost(Resource):
+    @gives(api, Message, "Noted.")
+    @refuses(api, s404="post_not_found")
+    @signed_in
+    @takes(ShareBody)
+    def post(self, body: ShareBody) -> Response:
+        """Note that you passed a post on."""
+        user_id = auth.me().user_id
+        if service.share(user_id, body.video_id):
+            feed.learn(user_id, body.video_id, shared=True)
+        return message("Video shared successfully.")
+
+
+@api.route("/report_video/")
+class ReportPost(Resource):
+    @gives(api, Message, "Reported; reporting again changes nothing.", status=201)
+    @refuses(api, s400="empty_reason, too_long, report_self", s404="post_not_found")
+    @signed_in
+    @takes(ReportBody)
+    def post(self, body: ReportBody) -> Response:
+        """Report a post to the moderators."""
+        user_id = auth.me().user_id
+        if not moderation.report_post(user_id, body.video_id, body.reason):
+            return message("You have already reported this video.")
+        feed.learn(user_id, body.video_id, rejected=True)
+        return message("Video reported successfully.", 201)

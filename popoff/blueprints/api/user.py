@@ -1,0 +1,184 @@
+"""`/user`: follows, blocks, search, preferences, leaving, export."""
+
+from __future__ import annotations
+
+from flask import Response
+from flask_restx import Namespace, Resource
+from pydantic import BaseModel, Field
+
+from popoff.accounts import queries as accounts
+from popoff.accounts import service as account_service
+from popoff.blueprints.api.docs import Message, gives, refuses
+from popoff.feed import queries as feed
+from popoff.feed import service as feed_service
+from popoff.kernel.errors import Invalid
+from popoff.media import queries as media
+from popoff.moderation import queries as moderation
+from popoff.social import queries as social
+from popoff.social import service as social_service
+from popoff.web import auth
+from popoff.web.access import signed_in
+from popoff.web.parsing import Input, takes, takes_query
+from popoff.web.responses import json_response, message
+
+api = Namespace("user", path="/user", description="Follows, blocks, search, preferences, one's own data.")
+
+
+class FollowBody(Input):
+    username: str = Field(min_length=1, max_length=100)
+    follow: bool | None = Field(None, description="Set the state; without it the call toggles.")
+
+
+class UsernameBody(Input):
+    username: str = Field(min_length=1, max_length=100)
+
+
+class SearchQuery(Input):
+    query: str = Field("", max_length=100, description="Part of a name.")
+
+
+class PageQuery(Input):
+    cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
+
+
+class DeleteBody(Input):
+    password: str | None = Field(None, max_length=1000, description="When sent, it must be right.")
+
+
+class Account(BaseModel):
+    username: str
+    num_followers: int
+    total_likes: int = Field(description="Likes of all their posts.")
+    total_posts: int
+    is_following: bool = Field(description="Whether you follow them.")
+
+
+class Accounts(BaseModel):
+    accounts: list[Account]
+    next_cursor: str | None = None
+
+
+class Names(BaseModel):
+    accounts: list[dict[str, str]]
+
+
+@api.route("/add_follower/")
+class AddFollower(Resource):
+    @gives(api, Message, "Follows, or does not any more.", status=201)
+    @refuses(api, s400="follow_self", s404="user_not_found")
+    @signed_in
+    @takes(FollowBody)
+    def post(self, body: FollowBody) -> Response:
+        """Follow or unfollow somebody (toggles, unless `follow` is sent)."""
+        follows = social_service.follow(auth.me().user_id, body.username, body.follow)
+        return message("Now following user." if follows else "User unfollowed successfully.", 201, is_following=follows)
+
+
+@api.route("/get_followers/")
+class Following(Resource):
+    @gives(api, Accounts, "The people you follow, the latest first.")
+    @refuses(api, s400="invalid_cursor")
+    @signed_in
+    @takes_query(PageQuery)
+    def get(self, query: PageQuery) -> Response:
+        """The people you follow (the name is the phone app's)."""
+        return json_response(social.following(auth.me().user_id, query.cursor))
+
+
+@api.route("/search/")
+class Search(Resource):
+    @gives(api, Accounts, "People whose name holds the text.")
+    @refuses(api, s400="query_required")
+    @signed_in
+    @takes_query(SearchQuery)
+    def get(self, query: SearchQuery) -> Response:
+        """Search people by name."""
+        if not query.query.strip():
+            raise Invalid("Query parameter is required", code="query_required")
+        return json_response({"accounts": social.search(auth.me().user_id, query.query)})
+
+
+@api.route("/block_user/")
+class BlockUser(Resource):
+    @gives(api, Message, "Blocked.", status=201)
+    @gives(api, Message, "Was blocked already.")
+    @refuses(api, s400="block_self", s404="user_not_found")
+    @signed_in
+    @takes(UsernameBody)
+    def post(self, body: UsernameBody) -> Response:
+        """Block somebody: you no longer see one another anywhere."""
+        if social_service.block(auth.me().user_id, body.username):
+            return message("User blocked successfully.", 201)
+        return message("User already blocked.")
+
+
+@api.route("/unblock_user/")
+class UnblockUser(Resource):
+    @gives(api, Message, "Unblocked, or was not blocked.")
+    @refuses(api, s404="user_not_found")
+    @signed_in
+    @takes(UsernameBody)
+    def post(self, body: UsernameBody) -> Response:
+        """Lift a block."""
+        lifted = social_service.unblock(auth.me().user_id, body.username)
+        return message("User unblocked successfully." if lifted else "User was not blocked.")
+
+
+@api.route("/get_blocked/")
+class Blocked(Resource):
+    @gives(api, Names, "The people you have blocked.")
+    @signed_in
+    def get(self) -> Response:
+        """The people you have blocked."""
+        return json_response({"accounts": social.blocked_accounts(auth.me().user_id)})
+
+
+@api.route("/get_preferences/")
+class Preferences(Resource):
+    @api.response(200, "Category to share, 0 to 1, summing to 1; empty without history.")
+    @signed_in
+    def get(self) -> Response:
+        """What the feed has learnt about you."""
+        return json_response(feed.preferences(auth.me().user_id))
+
+
+@api.route("/reset_user_engagement/")
+class ResetEngagement(Resource):
+    @gives(api, Message, "Forgotten.")
+    @signed_in
+    def post(self) -> Response:
+        """Delete your likes, comments and watching history, and what the feed has learnt from them."""
+        user_id = auth.me().user_id
+        social_service.forget_engagement(user_id)
+        feed_service.reset(user_id)
+        return message("Engagement reset successfully.")
+
+
+@api.route("/delete_account/")
+class DeleteAccount(Resource):
+    @gives(api, Message, "Hidden and signed out now, removed after the grace period.")
+    @refuses(api, s400="wrong_credentials")
+    @signed_in
+    @takes(DeleteBody)
+    def delete(self, body: DeleteBody) -> Response:
+        """Leave. Signing in again within the grace period brings the account back."""
+        account_service.request_deletion(auth.me().user_id, body.password)
+        return message("Account deleted successfully.")
+
+
+@api.route("/export/")
+class Export(Resource):
+    @api.response(200, "Everything PopOff holds about you.")
+    @signed_in
+    def get(self) -> Response:
+        """Take your data with you."""
+        user_id = auth.me().user_id
+        return json_response(
+            {
+                "account": accounts.export(user_id),
+                "posts": media.export(user_id),
+                "activity": social.export(user_id),
+                "interests": feed.preferences(user_id),
+                "reports": moderation.export(user_id),
+            }
+        )

@@ -1,0 +1,170 @@
+"""The demo: people, clips and what happened between them, made through the same services as the real thing."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+import sqlalchemy as sa
+
+import config
+from popoff.accounts import queries as accounts
+from popoff.accounts import service as account_service
+from popoff.accounts.rules import Role
+from popoff.adapters.storage import store
+from popoff.feed import service as feed
+from popoff.kernel.db import db
+from popoff.media import service as media
+from popoff.media.models import Post
+from popoff.moderation import service as moderation
+from popoff.social import service as social
+from popoff.web.transaction import transaction
+
+PASSWORD = "popoff-demo-1"  # noqa: S105 - known to everybody on purpose, and only on embedded databases
+STAFF = {"boss": Role.ADMIN, "mo": Role.MODERATOR}
+CREATORS = ("ada", "bela", "chen", "dina")
+VIEWERS = ("eve", "farid", "gus", "hana")
+SIGN_INS = "ada (creator), eve (viewer), mo (moderator) or boss (admin)"
+_MARK = "hana"
+_SEED = 20
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip that ffmpeg draws and plays by itself: a source filter, a tone, and a caption."""
+
+    author: str
+    picture: str
+    tone_hz: int
+    description: str
+    tags: str
+
+
+CLIPS = (
+    Clip("ada", "mandelbrot=s=540x960:r=30:start_scale=2.5", 220, "Diving into the Mandelbrot set", "math,science,art"),
+    Clip("ada", "life=s=270x480:r=20:mold=12:ratio=0.12:death_color=#400040:life_color=#40ffb0,scale=540:960:flags=neighbor",
+         262, "The game of life playing itself. One rule, endless shapes", "math,games,science"),
+    Clip("ada", "sierpinski=s=540x960:r=30:type=triangle", 330, "How to draw a Sierpinski triangle with dots", "math,art,tutorial"),
+    Clip("bela", "gradients=s=540x960:r=30:c0=#ff5f6d:c1=#ffc371:n=4:speed=0.02", 392, "Sunset colours to relax to", "art,relax,nature"),
+    Clip("bela", "gradients=s=540x960:r=30:c0=#0f2027:c1=#2c5364:c2=#7fd1ae:n=3:type=radial:speed=0.03", 196,
+         "Breathing with the ocean at night", "relax,nature,music"),
+    Clip("chen", "testsrc2=s=960x540:r=30", 440, "Setting up the camera: what the test card tells you", "tutorial,tech,camera"),
+    Clip("chen", "smptehdbars=s=960x540:r=30", 1000, "Colour bars explained in four seconds", "tutorial,tech,television"),
+    Clip("dina", "cellauto=s=540x960:r=20:rule=110:random_fill_ratio=0.4", 523, "Rule 110 knitting pattern", "crafts,math,art"),
+    Clip("dina", "rgbtestsrc=s=540x960:r=30", 294, "Three stripes, one dance challenge", "dance,music,comedy"),
+)  # fmt: skip
+_SECONDS = 4
+
+
+def is_loaded() -> bool:
+    return accounts.by_login(_MARK) is not None
+
+
+def load(say: Callable[[str], None], *, drain_jobs: Callable[[], subprocess.Popen[bytes]]) -> None:
+    """Make the demo and wait until its clips can be played.
+
+    Told again after it was cut short, it goes on where it was: people and posts are made together, the rest
+    only once. `drain_jobs` starts a worker that ends when no job is left.
+    """
+    say(f"Loading the demo: {len(CREATORS) + len(VIEWERS) + len(STAFF)} people, {len(CLIPS)} clips (once)")
+    if accounts.by_login(CREATORS[0]) is None:
+        with transaction():
+            _people()
+            _posts()
+    _transcode(say, drain_jobs)
+    with transaction():
+        _register("hana", Role.CONSUMER)
+        _engage()
+
+
+def _people() -> None:
+    for name in (*CREATORS, *VIEWERS):
+        if name != _MARK:
+            _register(name, Role.CONSUMER)
+    for name, role in STAFF.items():
+        _register(name, role)
+
+
+def _register(name: str, role: Role) -> None:
+    account_service.register(name, f"{name}@demo.example", PASSWORD, role=role)
+
+
+def _posts() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for number, clip in enumerate(CLIPS):
+            file = Path(folder) / f"{number}.mp4"
+            _draw(clip, file)
+            user = accounts.visible_by_username(clip.author)
+            ticket = media.begin_single(user.id, file.name, "video/mp4", file.stat().st_size)
+            store().put_file(ticket.source_key, file, "video/mp4")
+            media.create_post(user.id, ticket.source_key, "", clip.description, clip.tags)
+
+
+def _draw(clip: Clip, file: Path) -> None:
+    ffmpeg = config.current().ffmpeg_path or imageio_ffmpeg.get_ffmpeg_exe()
+    command = [
+        ffmpeg, "-hide_banner", "-loglevel", "error", "-nostdin", "-y",
+        "-f", "lavfi", "-i", clip.picture,
+        "-f", "lavfi", "-i", f"sine=frequency={clip.tone_hz}:beep_factor=2,volume=0.2",
+        "-t", str(_SECONDS), "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-c:a", "aac", str(file),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def _transcode(say: Callable[[str], None], drain_jobs: Callable[[], subprocess.Popen[bytes]]) -> None:
+    worker = drain_jobs()
+    try:
+        done = -1
+        while worker.poll() is None:
+            ready = _ready()
+            if ready != done:
+                say(f"  transcoding: {ready} of {len(CLIPS)} clips are ready")
+                done = ready
+            time.sleep(0.5)
+    finally:
+        worker.terminate()
+        worker.wait()
+    say(f"  transcoding: {_ready()} of {len(CLIPS)} clips are ready")
+
+
+def _ready() -> int:
+    with db.engine.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).where(Post.stage == "ready")) or 0
+
+
+def _engage() -> None:
+    """Tastes with a little chance, the same in every demo."""
+    dice = random.Random(_SEED)  # noqa: S311 - a demo, not a secret
+    posts = db.session.scalars(sa.select(Post).where(Post.playable_at.is_not(None)).order_by(Post.id)).all()
+    names = (*VIEWERS, *CREATORS)
+    ids = {name: accounts.visible_by_username(name).id for name in names}
+    for name in names:
+        for creator in dice.sample([c for c in CREATORS if c != name], 2):
+            social.follow(ids[name], creator, True)
+        for post in posts:
+            if post.user_id != ids[name] and dice.random() < 0.6:
+                _watch(ids[name], post, dice)
+    _talk(ids, posts)
+
+
+def _watch(user_id: int, post: Post, dice: random.Random) -> None:
+    seconds = dice.uniform(1, _SECONDS)
+    liked = seconds > _SECONDS / 2
+    counted = social.record_view(user_id, post.id, seconds)
+    if liked:
+        social.set_like(user_id, post.id, True)
+    feed.learn(user_id, post.id, watch_ms=counted, liked=liked)
+
+
+def _talk(ids: dict[str, int], posts: Sequence[Post]) -> None:
+    first, last = posts[0], posts[-1]
+    social.add_comment(ids["eve"], first.id, "I could watch this for hours")
+    social.add_comment(ids["farid"], first.id, "What is the formula?")
+    social.add_comment(ids["gus"], last.id, "My stripes are crooked")
+    moderation.report_post(ids["gus"], last.id, "Flashing colours without a warning")

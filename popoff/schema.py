@@ -1,0 +1,11 @@
+"""Every model, in one import: what migrations compare the database with."""
+
+from popoff.accounts import models as accounts
+from popoff.adapters import jobs
+from popoff.feed import models as feed
+from popoff.kernel.db import metadata
+from popoff.media import models as media
+from popoff.moderation import models as moderation
+from popoff.social import models as social
+
+__all__ = ["accounts", "feed", "jobs", "media", "metadata", "moderation", "social"]

@@ -1,0 +1,264 @@
+"""Writes of the social domain. Every function may be repeated: a second identical call changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from popoff.accounts import queries as accounts
+from popoff.kernel import clock
+from popoff.kernel.db import Base, db
+from popoff.kernel.errors import Invalid
+from popoff.media.models import Post
+from popoff.social import queries, rules
+from popoff.social.models import AccountCounters, Block, Comment, Follow, Like, PostCounters, Share, View
+
+
+def _insert_once(model: type[Base], **values: Any) -> bool:
+    """Add a row unless its key is there. True when it was added."""
+    statement = insert(model).values(created_at=clock.now(), **values).on_conflict_do_nothing()
+    return bool(db.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def _delete_once(model: type[Base], *conditions: sa.ColumnElement[bool]) -> bool:
+    return bool(db.session.execute(sa.delete(model).where(*conditions)).rowcount)  # type: ignore[attr-defined]
+
+
+def _count_post(post_id: int, **deltas: int) -> None:
+    table = PostCounters.__table__
+    statement = insert(PostCounters).values(post_id=post_id, **{name: max(by, 0) for name, by in deltas.items()})
+    db.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["post_id"], set_={name: table.c[name] + by for name, by in deltas.items()}
+        )
+    )
+
+
+def set_like(user_id: int, post_id: int, liked: bool) -> bool:
+    """Like or unlike (a state, not a toggle). True when that changed anything. Raises NotFound."""
+    queries.reachable_post(user_id, post_id)
+    if liked:
+        changed = _insert_once(Like, post_id=post_id, user_id=user_id)
+    else:
+        changed = _delete_once(Like, Like.post_id == post_id, Like.user_id == user_id)
+    if changed:
+        _count_post(post_id, likes=1 if liked else -1)
+    return changed
+
+
+def share(user_id: int, post_id: int) -> bool:
+    """Note that a person passed a post on; counted once a person. Raises NotFound."""
+    queries.reachable_post(user_id, post_id)
+    added = _insert_once(Share, post_id=post_id, user_id=user_id)
+    if added:
+        _count_post(post_id, shares=1)
+    return added
+
+
+def add_comment(user_id: int, post_id: int, text: str) -> Comment:
+    """Raises Invalid (`empty_comment`, `too_long`) before anything is counted, and NotFound."""
+    checked = rules.check_comment(text)
+    queries.reachable_post(user_id, post_id)
+    comment = Comment(post_id=post_id, user_id=user_id, text=checked, created_at=clock.now())
+    db.session.add(comment)
+    db.session.flush()
+    _count_post(post_id, comments=1)
+    return comment
+
+
+def delete_comment(user_id: int, comment_id: int) -> None:
+    """Take back a comment of one's own, or one under one's own post. Raises NotFound (`comment_not_found`)."""
+    post_id = db.session.execute(
+        sa.delete(Comment)
+        .where(
+            Comment.id == comment_id,
+            sa.or_(
+                Comment.user_id == user_id,
+                Comment.post_id.in_(sa.select(Post.id).where(Post.user_id == user_id)),
+            ),
+        )
+        .returning(Comment.post_id)
+    ).scalar_one_or_none()
+    if post_id is None:
+        raise queries.comment_not_found()
+    _count_post(post_id, comments=-1)
+
+
+def record_view(
+    user_id: int, post_id: int, watch_seconds: float, *, commented: bool = False, viewed_comments: bool = False
+) -> int:
+    """Add watch time; the milliseconds that counted. The first second makes it a view, once a person and post.
+
+    Raises NotFound.
+    """
+    post = queries.reachable_post(user_id, post_id)
+    now = clock.now()
+    view = db.session.get(View, (user_id, post_id), with_for_update=True, populate_existing=True)
+    since = view.last_at if view else post.playable_at or post.created_at
+    elapsed_ms = int((now - since).total_seconds() * 1000)
+    counted = rules.counted_watch_ms(watch_seconds, post.duration_ms or 0, elapsed_ms)
+    if counted < rules.MIN_VIEW_MS and view is None:
+        return 0
+    statement = insert(View).values(
+        user_id=user_id,
+        post_id=post_id,
+        watch_ms=counted,
+        commented=commented,
+        viewed_comments=viewed_comments,
+        first_at=now,
+        last_at=now,
+    )
+    # Two first reports at once: the later one finds the row it waited for, and adds nothing to the views.
+    is_first: bool = db.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["user_id", "post_id"],
+            set_={
+                "watch_ms": View.watch_ms + (counted if view else 0),
+                "commented": sa.or_(View.commented, statement.excluded.commented),
+                "viewed_comments": sa.or_(View.viewed_comments, statement.excluded.viewed_comments),
+                "last_at": now,
+            },
+        ).returning(sa.literal_column("(xmax = 0)"))
+    ).scalar_one()
+    if is_first or view:
+        _count_post(post_id, views=1 if is_first else 0, watch_ms=counted)
+    else:
+        counted = 0
+    return counted
+
+
+def follow(user_id: int, username: str, wanted: bool | None = None) -> bool:
+    """Follow, unfollow, or toggle when `wanted` is None (the phone app's only way). True: follows now.
+
+    Toggles of the same pair queue behind one another, so their number alone decides the outcome.
+    Raises Invalid (code `follow_self`), NotFound.
+    """
+    other = queries.reachable_account(user_id, username).id
+    if other == user_id:
+        raise Invalid("You cannot follow yourself.", code="follow_self")
+    _lock_counters(user_id, other)
+    pair = (Follow.follower_id == user_id, Follow.followee_id == other)
+    if wanted is None:
+        wanted = not db.session.scalar(sa.select(sa.exists().where(*pair)))
+    if wanted:
+        changed = _insert_once(Follow, follower_id=user_id, followee_id=other)
+    else:
+        changed = _delete_once(Follow, *pair)
+    if changed:
+        _count_follow(user_id, other, 1 if wanted else -1)
+    return wanted
+
+
+def _lock_counters(*user_ids: int) -> None:
+    """Lock the counters of these people, always in the order of their ids: no two requests can deadlock."""
+    for user_id in sorted(user_ids):
+        db.session.execute(insert(AccountCounters).values(user_id=user_id).on_conflict_do_nothing())
+        db.session.execute(
+            sa.select(AccountCounters.user_id).where(AccountCounters.user_id == user_id).with_for_update()
+        )
+
+
+def _count_follow(follower_id: int, followee_id: int, delta: int) -> None:
+    counters = sa.update(AccountCounters)
+    db.session.execute(
+        counters.where(AccountCounters.user_id == follower_id).values(following=AccountCounters.following + delta)
+    )
+    db.session.execute(
+        counters.where(AccountCounters.user_id == followee_id).values(followers=AccountCounters.followers + delta)
+    )
+
+
+def block(user_id: int, username: str) -> bool:
+    """Block somebody: each disappears for the other, and neither follows the other any more.
+
+    True when that is new. Raises Invalid (code `block_self`), NotFound.
+    """
+    other = accounts.visible_by_username(username).id
+    if other == user_id:
+        raise Invalid("You cannot block yourself.", code="block_self")
+    _lock_counters(user_id, other)
+    added = _insert_once(Block, blocker_id=user_id, blocked_id=other)
+    for follower, followee in ((user_id, other), (other, user_id)):
+        if _delete_once(Follow, Follow.follower_id == follower, Follow.followee_id == followee):
+            _count_follow(follower, followee, -1)
+    return added
+
+
+def unblock(user_id: int, username: str) -> bool:
+    """True when there was a block to lift. Raises NotFound."""
+    other = accounts.visible_by_username(username).id
+    return _delete_once(Block, Block.blocker_id == user_id, Block.blocked_id == other)
+
+
+def forget_engagement(user_id: int) -> None:
+    """Likes, shares, comments and watching history of a person go, and out of the counts with them."""
+    for model, counter in ((Like, "likes"), (Share, "shares"), (Comment, "comments")):
+        table = model.__table__
+        gone = db.session.scalars(
+            sa.delete(table).where(table.c.user_id == user_id).returning(table.c.post_id)  # type: ignore[arg-type]
+        )
+        for post_id in sorted(gone):
+            _count_post(post_id, **{counter: -1})
+    views = db.session.execute(sa.delete(View).where(View.user_id == user_id).returning(View.post_id, View.watch_ms))
+    for post_id, watch_ms in sorted((row.post_id, row.watch_ms) for row in views):
+        _count_post(post_id, views=-1, watch_ms=-watch_ms)
+
+
+def forget(user_id: int) -> None:
+    """Everything between a person and others goes, and out of the counts with it; their own posts are media's."""
+    forget_engagement(user_id)
+    pairs = db.session.execute(
+        sa.delete(Follow)
+        .where(sa.or_(Follow.follower_id == user_id, Follow.followee_id == user_id))
+        .returning(Follow.follower_id, Follow.followee_id)
+    ).all()
+    _lock_counters(*{person for pair in pairs for person in pair})
+    for follower, followee in pairs:
+        _count_follow(follower, followee, -1)
+    db.session.execute(sa.delete(Block).where(sa.or_(Block.blocker_id == user_id, Block.blocked_id == user_id)))
+
+
+_TRUE_POST_COUNTS = """
+    SELECT p.id AS post_id, coalesce(l.n, 0) AS likes, coalesce(c.n, 0) AS comments, coalesce(s.n, 0) AS shares,
+           coalesce(v.n, 0) AS views, coalesce(v.watch_ms, 0) AS watch_ms
+    FROM posts p
+    LEFT JOIN (SELECT post_id, count(*) n FROM likes GROUP BY 1) l ON l.post_id = p.id
+    LEFT JOIN (SELECT post_id, count(*) n FROM comments GROUP BY 1) c ON c.post_id = p.id
+    LEFT JOIN (SELECT post_id, count(*) n FROM shares GROUP BY 1) s ON s.post_id = p.id
+    LEFT JOIN (SELECT post_id, count(*) n, sum(watch_ms) watch_ms FROM views GROUP BY 1) v ON v.post_id = p.id
+"""
+_TRUE_ACCOUNT_COUNTS = """
+    SELECT u.id AS user_id, coalesce(a.n, 0) AS followers, coalesce(b.n, 0) AS following
+    FROM users u
+    LEFT JOIN (SELECT followee_id, count(*) n FROM follows GROUP BY 1) a ON a.followee_id = u.id
+    LEFT JOIN (SELECT follower_id, count(*) n FROM follows GROUP BY 1) b ON b.follower_id = u.id
+"""
+
+
+def repair_counters() -> int:
+    """Recount everything and mend what differs. Returns how many rows were wrong: 0 unless someone meddled.
+
+    Writers wait while it runs, because a count taken beside them would be wrong itself.
+    """
+    db.session.execute(
+        sa.text("LOCK TABLE likes, comments, shares, views, follows, post_counters, account_counters IN SHARE MODE")
+    )
+    wrong = 0
+    for table, key, counts, columns in (
+        ("post_counters", "post_id", _TRUE_POST_COUNTS, ("likes", "comments", "shares", "views", "watch_ms")),
+        ("account_counters", "user_id", _TRUE_ACCOUNT_COUNTS, ("followers", "following")),
+    ):
+        names = ", ".join(columns)
+        kept, true = (", ".join(f"{source}.{column}" for column in columns) for source in (table, "excluded"))
+        nonzero = " + ".join(f"t.{c}" for c in columns)
+        result = db.session.execute(
+            sa.text(
+                f"INSERT INTO {table} ({key}, {names}) SELECT {key}, {names} FROM ({counts}) t "  # noqa: S608
+                f"WHERE {nonzero} > 0 OR EXISTS (SELECT 1 FROM {table} x WHERE x.{key} = t.{key}) "
+                f"ON CONFLICT ({key}) DO UPDATE SET ({names}) = ROW({true}) WHERE ({kept}) IS DISTINCT FROM ({true})"
+            )
+        )
+        wrong += result.rowcount  # type: ignore[attr-defined]
+    return wrong

@@ -1,0 +1,49 @@
+"""Whether the parts this process needs do answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import redis
+import rq
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from popoff.adapters import jobs
+from popoff.adapters.storage import store
+from popoff.kernel.db import db
+from popoff.kernel.errors import Unavailable
+
+
+def readiness() -> dict[str, str]:
+    """Each part with `ok` or what is wrong with it."""
+    return {
+        "database": _try(_database),
+        "redis": _try(_redis),
+        "store": _try(store().check),
+        "workers": _try(_workers),
+    }
+
+
+def _try(check: Callable[[], object]) -> str:
+    try:
+        check()
+    except (SQLAlchemyError, redis.RedisError, Unavailable) as error:
+        return f"unavailable ({type(error).__name__})"
+    return "ok"
+
+
+def _database() -> None:
+    db.session.execute(sa.text("SELECT 1"))
+
+
+def _redis() -> None:
+    jobs.connection().ping()
+
+
+def _workers() -> None:
+    """Every queue has a worker that gave a sign of life lately (RQ forgets those that did not)."""
+    served = {name for worker in rq.Worker.all(connection=jobs.connection()) for name in worker.queue_names()}
+    missing = set(jobs.QUEUES) - served
+    if missing:
+        raise Unavailable(f"no worker serves {', '.join(sorted(missing))}")

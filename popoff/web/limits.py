@@ -1,0 +1,55 @@
+"""Rate limits, counted in Redis for all processes together, and in this process while Redis is away."""
+
+from __future__ import annotations
+
+import redis
+import structlog
+from flask import g, request
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage, RedisStorage, Storage
+from limits.strategies import FixedWindowRateLimiter
+
+import config
+from popoff.adapters import jobs
+from popoff.kernel.errors import TooMany
+
+log = structlog.get_logger()
+
+_local = FixedWindowRateLimiter(MemoryStorage())
+_shared: dict[str, FixedWindowRateLimiter] = {}
+
+
+def _shared_limiter() -> FixedWindowRateLimiter:
+    url = config.current().redis_url
+    if url not in _shared:
+        pool = jobs.connection().connection_pool
+        storage: Storage = RedisStorage(url, connection_pool=pool, wrap_exceptions=False)
+        _shared[url] = FixedWindowRateLimiter(storage)
+    return _shared[url]
+
+
+def check(limit: str, scope: str, key: str) -> None:
+    """Count one request of `key` in `scope` against a limit such as `600/minute`. Raises TooMany."""
+    item = parse(limit)
+    try:
+        allowed = _shared_limiter().hit(item, scope, key)
+    except redis.RedisError as error:
+        log.warning("rate_limits_local", error=type(error).__name__)
+        allowed = _local.hit(item, scope, key)
+    if not allowed:
+        raise TooMany(retry_after=_window(item))
+
+
+def _window(item: RateLimitItem) -> int:
+    return int(item.get_expiry())
+
+
+def check_request() -> None:
+    """The general limit: for each person, or each address when nobody is signed in."""
+    principal = g.get("principal")
+    key = f"user:{principal.user_id}" if principal else f"address:{request.remote_addr}"
+    check(config.current().rate_limit, "all", key)
+
+
+def check_signup() -> None:
+    check(config.current().signup_rate_limit, "signup", str(request.remote_addr))

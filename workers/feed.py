@@ -1,0 +1,12 @@
+"""Jobs of the feed. Each may run twice: it writes the same answer again."""
+
+from __future__ import annotations
+
+from popoff.feed import service
+from workers.base import transaction
+
+
+def refresh_trending() -> None:
+    """Work out anew which posts do well now."""
+    with transaction():
+        service.refresh_trending()

@@ -1,0 +1,80 @@
+"""Jobs that take things away and keep counts honest. Each may run twice: what is gone already is skipped."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+import config
+from popoff.accounts import queries as accounts
+from popoff.accounts import service as account_service
+from popoff.adapters import jobs
+from popoff.adapters.storage import store
+from popoff.feed import service as feed
+from popoff.kernel import clock
+from popoff.media import queries as media
+from popoff.media import service as media_service
+from popoff.moderation import service as moderation
+from popoff.social import service as social
+from workers.base import transaction
+
+log = structlog.get_logger()
+
+UPLOADS_LIVE = timedelta(hours=24)
+DONE_JOBS_LIVE = timedelta(days=7)
+
+
+def purge_post(post_id: int) -> None:
+    """Delete the objects of a deleted post, then its rows. Objects first: a crash in between leaves a row to find."""
+    with transaction():
+        post = media.by_id(post_id)
+        if post is None or post.deleted_at is None:
+            return
+        media_service.purge_objects(post.user_id, post.upload_id)
+        media_service.erase_post(post)
+
+
+def expire_uploads() -> None:
+    """Forget uploads that never became a post, and what was left half-written in the store."""
+    with transaction():
+        for upload in media.abandoned_uploads(UPLOADS_LIVE):
+            media_service.abandon_upload(upload)
+    store().sweep_temporary()
+
+
+def purge_due_accounts() -> None:
+    """Stage the removal of everybody whose grace period is over."""
+    before = clock.now() - timedelta(days=config.current().deletion_grace_days)
+    with transaction():
+        for user_id in accounts.due_for_deletion(before):
+            jobs.stage("accounts.purge", unique_key=f"purge:{user_id}", user_id=user_id)
+
+
+def purge_account(user_id: int) -> None:
+    """Remove a person: media out of the store, likes out of the counts, name out of the pages.
+
+    A person who signed in again meanwhile is left alone.
+    """
+    with transaction():
+        user = account_service.lock_due_for_deletion(user_id)
+        if user is None:
+            return
+        moderation.forget(user_id)
+        feed.reset(user_id)
+        social.forget(user_id)
+        media_service.purge_user_objects(user_id)
+        media_service.forget(user_id)
+        account_service.erase(user)
+
+
+def repair_counters() -> None:
+    """Recount; anything but 0 is a bug worth a look."""
+    with transaction():
+        wrong = social.repair_counters()
+    log.log(30 if wrong else 20, "counters_checked", wrong=wrong)
+
+
+def tidy_jobs() -> None:
+    with transaction():
+        jobs.tidy(DONE_JOBS_LIVE)
