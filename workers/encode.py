@@ -26,6 +26,8 @@ from workers.loudness import Loudness, parse_summary
 from workers.probe import Probe, probe
 
 MOST_THREADS = 16
+# What ffmpeg ends with when more than two thirds of what it decoded was broken.
+_MOSTLY_UNDECODABLE = 69
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,9 @@ def encode(
     `on_progress(step, done)` hears what is being done and the part of the whole that is done (0..1, never less than
     before), about twice a second. `on_probe` hears the facts once. `on_playable` is called once, when the first
     rendition, the thumbnail and the strip are there. The answer holds everything.
-    Raises MediaFailure. What is in `workdir` afterwards is the caller's to delete.
+    Raises MediaFailure: what `probe` and `playlist.join` raise, `truncated` also when most pictures turn out to be
+    undecodable, `resource_limit`, `timeout`, `encode_failed`.
+    What is in `workdir` afterwards is the caller's to delete.
     """
     return _Encoding(source, workdir.resolve(), on_progress).run(on_probe, on_playable)
 
@@ -120,7 +124,7 @@ class _Encoding:
         renditions = ffmpeg.ladder(found)
         first = ffmpeg.first_rendition(renditions)
         rest = tuple(rendition for rendition in renditions if rendition != first)
-        loudness = self._sound(path, found) if found.has_audio else None
+        found, loudness = self._sound(path, found)
         so_far = replace(self._first(path, found, first), loudness=loudness, complete=not rest)
         on_playable(so_far)
         if not rest:
@@ -140,10 +144,20 @@ class _Encoding:
         playlist.join(self._source.playlist, self._source.files, joined, max_bytes=limit)
         return joined
 
-    def _sound(self, path: Path, found: Probe) -> Loudness | None:
-        measured = parse_summary(self._ffmpeg(Step.SOUND, ffmpeg.measure_command(self._tool, path, found), found, 0.5))
-        self._ffmpeg(Step.SOUND, ffmpeg.audio_command(self._tool, path, found, measured), found, 0.5, begun=0.5)
-        return measured
+    def _sound(self, path: Path, found: Probe) -> tuple[Probe, Loudness | None]:
+        """Make the shared sound. Where nearly none of it can be decoded, the film goes on as one without sound."""
+        if not found.has_audio:
+            return found, None
+        measure = ffmpeg.measure_command(self._tool, path, found)
+        try:
+            measured = parse_summary(self._ffmpeg(Step.SOUND, measure, found, 0.5))
+            make = ffmpeg.audio_command(self._tool, path, found, measured)
+            self._ffmpeg(Step.SOUND, make, found, 0.5, begun=0.5)
+        except MediaFailure as failure:
+            if failure.code is not FailureCode.TRUNCATED:
+                raise
+            return replace(found, audio=None), None
+        return found, measured
 
     def _first(self, path: Path, found: Probe, rendition: Rendition) -> Encoded:
         folder = self._folder(rendition)
@@ -183,6 +197,8 @@ class _Encoding:
             limits=limits_for(found),
             on_progress=lambda seconds: self._report(step, begun + share * min(1.0, seconds / length)),
         )
+        if finished.returncode == _MOSTLY_UNDECODABLE:
+            raise MediaFailure(FailureCode.TRUNCATED, finished.stderr)
         if finished.returncode != 0:
             raise MediaFailure(FailureCode.ENCODE_FAILED, f"ffmpeg ended with {finished.returncode}: {finished.stderr}")
         return finished.stderr

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_every_input_is_one_local_file_of_a_known_format(name: str) -> None:
         before = 0
         for place in places:
             options = command[before:place]
-            given = dict(zip(options[:-1], options[1:], strict=True))
+            given = dict(itertools.pairwise(options))
             assert given["-protocol_whitelist"] == "file"
             assert given["-format_whitelist"] == given["-f"]
             assert given["-f"] in (probe.demuxer, "mov")
@@ -61,7 +62,7 @@ def test_only_the_chosen_tracks_go_in_and_nothing_private_comes_out(name: str) -
     for kind, command in commands(probe).items():
         assert command[0] == TOOL.path
         assert "-nostdin" in command
-        mapped = [after for word, after in zip(command, command[1:], strict=False) if word == "-map"]
+        mapped = [after for word, after in itertools.pairwise(command) if word == "-map"]
         assert all(label.startswith("[") or label in ("1:a", "0:1") for label in mapped)
         if kind in ("first", "ladder", "audio"):
             assert command[command.index("-map_metadata") + 1] == "-1"
@@ -77,7 +78,7 @@ def test_all_renditions_have_the_same_frames_and_keyframes() -> None:
     ]
 
     def values(option: str) -> set[str]:
-        return {after for word, after in zip(words, words[1:], strict=False) if word == option}
+        return {after for word, after in itertools.pairwise(words) if word == option}
 
     assert values("-force_key_frames") == {"expr:gte(t,n_forced*2)"}
     assert values("-frames:v") == {"298", "1"}  # 1: the stills

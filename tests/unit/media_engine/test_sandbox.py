@@ -118,10 +118,8 @@ def test_what_the_child_started_dies_with_it(tmp_path: Path) -> None:
 def test_it_has_no_network_where_the_kernel_lets_us_take_it(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        done = python(
-            f"import os, socket; print(os.readlink('/proc/self/ns/net')); socket.create_connection(('127.0.0.1', {port}))",
-            tmp_path,
-        )
+        reach = f"socket.create_connection(('127.0.0.1', {port}))"
+        done = python(f"import os, socket; print(os.readlink('/proc/self/ns/net')); {reach}", tmp_path)
     if done.stdout.decode().strip() == os.readlink("/proc/self/ns/net"):
         pytest.skip("this kernel does not let us take the network away; the protocol whitelist holds alone")
     assert done.returncode == 1
@@ -151,7 +149,9 @@ def test_progress_is_heard_as_seconds_even_in_pieces(tmp_path: Path) -> None:
     heard: list[float] = []
     code = (
         "import sys, time\n"
-        "for piece in ('out_time_us=N/A\\nout_ti', 'me_us=500000\\nspeed=1x\\nout_time_us=-5\\n', 'out_time_us=1500000\\n'):\n"
+        "pieces = 'out_time_us=N/A|out_ti', 'me_us=500000|speed=1x|out_time_us=-5|', 'out_time_us=1500000|'\n"
+        "for piece in pieces:\n"
+        "    piece = piece.replace('|', chr(10))\n"
         "    sys.stdout.write(piece); sys.stdout.flush(); time.sleep(0.05)\n"
     )
     program = [sys.executable, "-I", "-S", "-c", code]

@@ -1,3 +1,0 @@
-from popoff.media.failures import FailureCode, MediaFailure
-
-__all__ = ["FailureCode", "MediaFailure"]
