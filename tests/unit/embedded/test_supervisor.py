@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.unit.embedded.helpers import PROJECT, eventually, is_running, kill_al
 
 SUPERVISE = """
 import json, os, sys
+from functools import partial
 from pathlib import Path
 from popoff.supervisor import Program, supervise
 folder, specs = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -53,7 +55,7 @@ class Supervised:
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
         )
         for name in scripts:
-            eventually(lambda name=name: self.pids(name))
+            eventually(partial(self.pids, name))
 
     def pids(self, name: str) -> list[int]:
         path = self.folder / name
@@ -183,6 +185,7 @@ def test_a_program_that_cannot_be_started_does_not_stop_the_others(start: Start,
 def test_the_lock_is_held_until_the_watchdog_has_cleaned_up(tmp_path: Path) -> None:
     script = """
 import os, sys
+from functools import partial
 from pathlib import Path
 from popoff.embedded import host
 from popoff.supervisor import Program, supervise
