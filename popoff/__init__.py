@@ -16,7 +16,7 @@ def create_app() -> Flask:
     from flask_wtf import CSRFProtect
 
     import config
-    from popoff import schema
+    from popoff import schema  # noqa: F401 - mappers must know every table, whoever uses the application
     from popoff.blueprints import api, site, store
     from popoff.kernel import db, logs
     from popoff.kernel.secrets import kept_secret
@@ -40,7 +40,7 @@ def create_app() -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
         MAX_CONTENT_LENGTH=application.API_BODY_BYTES,
         RESTX_MASK_SWAGGER=False,
-        ERROR_404_HELP=False,
+        RESTX_ERROR_404_HELP=False,
     )
     app.url_map.strict_slashes = False
     db.db.init_app(app)

@@ -46,19 +46,21 @@ class Clip:
     tags: str
 
 
+_LIFE = "life=s=270x480:r=20:mold=12:ratio=0.12:death_color=#400040:life_color=#40ffb0,scale=540:960:flags=neighbor"
+_DUSK = "gradients=s=540x960:r=30:c0=#ff5f6d:c1=#ffc371:n=4:speed=0.02"
+_SEA = "gradients=s=540x960:r=30:c0=#0f2027:c1=#2c5364:c2=#7fd1ae:n=3:type=radial:speed=0.03"
+_RULE = "cellauto=s=540x960:r=20:rule=110:random_fill_ratio=0.4"
 CLIPS = (
-    Clip("ada", "mandelbrot=s=540x960:r=30:start_scale=2.5", 220, "Diving into the Mandelbrot set", "math,science,art"),
-    Clip("ada", "life=s=270x480:r=20:mold=12:ratio=0.12:death_color=#400040:life_color=#40ffb0,scale=540:960:flags=neighbor",
-         262, "The game of life playing itself. One rule, endless shapes", "math,games,science"),
-    Clip("ada", "sierpinski=s=540x960:r=30:type=triangle", 330, "How to draw a Sierpinski triangle with dots", "math,art,tutorial"),
-    Clip("bela", "gradients=s=540x960:r=30:c0=#ff5f6d:c1=#ffc371:n=4:speed=0.02", 392, "Sunset colours to relax to", "art,relax,nature"),
-    Clip("bela", "gradients=s=540x960:r=30:c0=#0f2027:c1=#2c5364:c2=#7fd1ae:n=3:type=radial:speed=0.03", 196,
-         "Breathing with the ocean at night", "relax,nature,music"),
-    Clip("chen", "testsrc2=s=960x540:r=30", 440, "Setting up the camera: what the test card tells you", "tutorial,tech,camera"),
-    Clip("chen", "smptehdbars=s=960x540:r=30", 1000, "Colour bars explained in four seconds", "tutorial,tech,television"),
-    Clip("dina", "cellauto=s=540x960:r=20:rule=110:random_fill_ratio=0.4", 523, "Rule 110 knitting pattern", "crafts,math,art"),
+    Clip("ada", "mandelbrot=s=540x960:r=30:start_scale=2.5", 220, "Diving into the Mandelbrot set", "math,science"),
+    Clip("ada", _LIFE, 262, "The game of life playing itself. One rule, endless shapes", "math,games,science"),
+    Clip("ada", "sierpinski=s=540x960:r=30:type=triangle", 330, "Drawing a Sierpinski triangle", "math,art,tutorial"),
+    Clip("bela", _DUSK, 392, "Sunset colours to relax to", "art,relax,nature"),
+    Clip("bela", _SEA, 196, "Breathing with the ocean at night", "relax,nature,music"),
+    Clip("chen", "testsrc2=s=960x540:r=30", 440, "Setting up the camera with a test card", "tutorial,tech,camera"),
+    Clip("chen", "smptehdbars=s=960x540:r=30", 1000, "Colour bars explained in four seconds", "tutorial,tech"),
+    Clip("dina", _RULE, 523, "Rule 110 knitting pattern", "crafts,math,art"),
     Clip("dina", "rgbtestsrc=s=540x960:r=30", 294, "Three stripes, one dance challenge", "dance,music,comedy"),
-)  # fmt: skip
+)
 _SECONDS = 4
 
 
