@@ -21,6 +21,7 @@ import structlog
 
 import config
 from popoff.adapters.storage import IMMUTABLE, ObjectNotFound, store
+from popoff.kernel import clock
 from popoff.kernel.errors import TooLarge
 from popoff.media import queries, rules, service
 from popoff.media.failures import FailureCode, MediaFailure
@@ -98,7 +99,7 @@ def sweep_work(older_than_seconds: float = 2 * 3600) -> None:
     """Remove folders of runs that were killed: a living run touches its own all the time."""
     for folder in work_root().glob("transcode-*"):
         newest = max((file.stat().st_mtime for file in folder.rglob("*") if file.exists()), default=0.0)
-        if time.time() - max(newest, folder.stat().st_mtime) > older_than_seconds:
+        if clock.timestamp() - max(newest, folder.stat().st_mtime) > older_than_seconds:
             shutil.rmtree(folder, ignore_errors=True)
 
 

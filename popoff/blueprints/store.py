@@ -31,7 +31,7 @@ def _folder() -> FolderStore:
 @public
 def put(key: str) -> Response:
     """Take an upload on a signed link: one object, or one part of a multipart upload."""
-    request.max_content_length = None
+    request.max_content_length = config.current().max_upload_bytes
     if "part" in request.args:
         part = _folder().accept_part(key, request.args, request.content_length, request.stream)
         return _etag(part.etag)

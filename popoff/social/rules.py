@@ -22,11 +22,13 @@ def check_comment(text: str) -> str:
     return cleaned
 
 
-def counted_watch_ms(claimed_seconds: float, duration_ms: int, elapsed_ms: int) -> int:
+def counted_watch_ms(claimed_seconds: float, duration_ms: int, elapsed_ms: int | None) -> int:
     """Milliseconds of watch time that can be true.
 
-    At most MAX_LOOPS rounds of the video, and at most the time that has passed since the person's last
-    report on it (or since it could first be played), so that sending a report twice does not count twice.
+    At most MAX_LOOPS rounds of the video, and at most the time that has passed since the person's last report
+    on it (None: this is the first), so that sending a report twice does not count twice.
     """
     longest = MAX_LOOPS * max(duration_ms, MIN_VIEW_MS)
-    return max(0, min(int(claimed_seconds * 1000), longest, elapsed_ms))
+    if elapsed_ms is not None:
+        longest = min(longest, elapsed_ms)
+    return max(0, min(int(min(claimed_seconds * 1000, 1e12)), longest))

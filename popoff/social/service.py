@@ -19,7 +19,7 @@ from popoff.social.models import AccountCounters, Block, Comment, Follow, Like, 
 def _insert_once(model: type[Base], **values: Any) -> bool:
     """Add a row unless its key is there. True when it was added."""
     statement = insert(model).values(created_at=clock.now(), **values).on_conflict_do_nothing()
-    return bool(db.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+    return db.session.scalar(statement.returning(sa.true())) is not None
 
 
 def _delete_once(model: type[Base], *conditions: sa.ColumnElement[bool]) -> bool:
@@ -96,8 +96,7 @@ def record_view(
     post = queries.reachable_post(user_id, post_id)
     now = clock.now()
     view = db.session.get(View, (user_id, post_id), with_for_update=True, populate_existing=True)
-    since = view.last_at if view else post.playable_at or post.created_at
-    elapsed_ms = int((now - since).total_seconds() * 1000)
+    elapsed_ms = int((now - view.last_at).total_seconds() * 1000) if view else None
     counted = rules.counted_watch_ms(watch_seconds, post.duration_ms or 0, elapsed_ms)
     if counted < rules.MIN_VIEW_MS and view is None:
         return 0
