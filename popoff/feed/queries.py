@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from pgvector.sqlalchemy import VECTOR
 
 from popoff.accounts.models import User
 from popoff.accounts.queries import is_visible
@@ -21,10 +22,11 @@ from popoff.media.queries import is_shown
 from popoff.social.models import Follow, PostCounters, View
 from popoff.social.queries import blocked_either_way
 
-PER_INTEREST = 40
 INTERESTS_ASKED = 6
-PER_SOURCE = 80
-FOLLOWED = 200
+PER_INTEREST = 40
+POPULAR, FRESH, RANDOM = 60, 60, 40
+FOLLOWED, ONLY_FOLLOWED = 60, 200
+"""Posts asked of each source. Together a few hundred: enough to choose from, whatever the size of the catalogue."""
 
 _COUNTERS = ("views", "likes", "comments", "shares")
 _VECTOR_HEADER = 4
@@ -44,71 +46,145 @@ def preferences(user_id: int) -> dict[str, float]:
     return rules.preferences(interests(user_id))
 
 
-def _allowed(user_id: int, exclude: Iterable[int]) -> list[sa.ColumnElement[bool]]:
-    """SQL: what may be shown to this person at all."""
-    return [
-        is_shown(),
-        is_visible(),
-        Post.user_id != user_id,
-        Post.id != sa.all_(sa.cast(list(exclude), sa.ARRAY(sa.BigInteger))),
-        sa.not_(sa.exists().where(View.user_id == user_id, View.post_id == Post.id)),
-        sa.not_(blocked_either_way(user_id, Post.user_id)),
-    ]
+def candidates(
+    user_id: int,
+    liked: Sequence[Interest],
+    model: str,
+    exclude: Iterable[int],
+    *,
+    dice: float,
+    per_author: int,
+    following_only: bool = False,
+) -> Candidates:
+    """Posts that may be shown to this person, with their features, by rising id.
 
-
-def candidate_ids(
-    user_id: int, liked: Sequence[Interest], model: str, exclude: Iterable[int], *, following_only: bool
-) -> dict[int, int]:
-    """Post id -> bits of Source. A few hundred posts, found through indexes, whatever the size of the catalogue."""
+    One statement walks the index of each source from its best end and stops when it has enough; the place of
+    `dice` (0..1) says where the random posts begin. At most `per_author` posts come for following their author.
+    Vectors of other insight models count as absent.
+    """
     allowed = _allowed(user_id, exclude)
-    found: dict[int, int] = {}
+    found = [_followed(allowed, user_id, per_author, ONLY_FOLLOWED if following_only else FOLLOWED)]
+    if not following_only:
+        found += [
+            _near(allowed, liked[:INTERESTS_ASKED], model),
+            _popular(allowed),
+            _first(allowed, Source.FRESH, FRESH, lambda post: [post.c.playable_at.desc()]),
+            _first(allowed, Source.RANDOM, RANDOM, lambda post: [post.c.shuffle], lambda post: post.c.shuffle >= dice),
+            _first(
+                allowed, Source.RANDOM, RANDOM, lambda post: [post.c.shuffle.desc()], lambda post: post.c.shuffle < dice
+            ),
+        ]
+        if liked:  # with filters behind it, the index must go on until it has found enough
+            db.session.execute(sa.text("SET LOCAL hnsw.iterative_scan = relaxed_order"))
+    rows = db.session.execute(_with_features(sa.union_all(*found).subquery("found"), user_id, model)).all()
+    return _as_arrays(rows)
 
-    def add(source: Source, statement: sa.Select[Any]) -> None:
-        for post_id in db.session.scalars(statement):
-            found[post_id] = found.get(post_id, 0) | source
 
-    posts = sa.select(Post.id).join(User, User.id == Post.user_id).where(*allowed)
-    followed = sa.select(Follow.followee_id).where(Follow.follower_id == user_id)
-    add(
-        Source.FOLLOWED,
-        posts.where(Post.user_id.in_(followed)).order_by(Post.playable_at.desc()).limit(FOLLOWED),
+def _allowed(user_id: int, exclude: Iterable[int]) -> sa.CTE:
+    """What may be shown to this person at all. Each source looks through it with an index of its own."""
+    # OFFSET 0 has the index of views asked about each post that is looked at. As a join the planner might
+    # read through all that somebody has ever watched.
+    watched = sa.select(View.post_id).where(View.user_id == user_id, View.post_id == Post.id).offset(0)
+    return (
+        sa.select(Post.id, Post.user_id, Post.playable_at, Post.shuffle)
+        .join(User, User.id == Post.user_id)
+        .where(
+            is_shown(),
+            is_visible(),
+            Post.user_id != user_id,
+            Post.id != sa.all_(sa.cast(list(exclude), sa.ARRAY(sa.BigInteger))),
+            sa.not_(watched.exists()),
+            sa.not_(blocked_either_way(user_id, Post.user_id)),
+        )
+        .cte("allowed")
+        .prefix_with("NOT MATERIALIZED")
     )
-    if following_only:
-        return found
-    db.session.execute(sa.text("SET LOCAL hnsw.iterative_scan = relaxed_order"))
-    for interest in liked[:INTERESTS_ASKED]:
-        nearest = PostVector.vector.max_inner_product(interest.vector)
-        near = posts.join(PostVector, PostVector.post_id == Post.id).where(PostVector.model == model)
-        add(Source.INTEREST, near.order_by(nearest).limit(PER_INTEREST))
-    trending = posts.join(TrendingPost, TrendingPost.post_id == Post.id).order_by(TrendingPost.score.desc())
-    add(Source.POPULAR, trending.limit(PER_SOURCE))
-    add(Source.FRESH, posts.order_by(Post.playable_at.desc()).limit(PER_SOURCE))
-    dice = float(np.random.default_rng().random())
-    add(Source.RANDOM, posts.where(Post.shuffle >= dice).order_by(Post.shuffle).limit(PER_SOURCE // 2))
-    add(Source.RANDOM, posts.where(Post.shuffle < dice).order_by(Post.shuffle.desc()).limit(PER_SOURCE // 2))
-    return found
 
 
-def candidates(user_id: int, sources: dict[int, int], model: str) -> Candidates:
-    """The features of these posts as arrays; vectors of other insight models count as absent."""
-    follows = sa.exists().where(Follow.follower_id == user_id, Follow.followee_id == Post.user_id)
-    counters = [sa.func.coalesce(getattr(PostCounters, name), 0).label(name) for name in _COUNTERS]
-    rows = db.session.execute(
+def _columns(post: sa.FromClause, source: Source) -> list[sa.ColumnElement[Any]]:
+    bit = sa.literal_column(str(int(source)), sa.Integer).label("source")
+    return [post.c.id, post.c.user_id, post.c.playable_at, bit]
+
+
+def _first(
+    allowed: sa.CTE,
+    source: Source,
+    limit: int,
+    order: Callable[[sa.FromClause], list[sa.ColumnElement[Any]]],
+    where: Callable[[sa.FromClause], sa.ColumnElement[bool]] | None = None,
+) -> sa.Select[Any]:
+    """The first posts in an order that has an index."""
+    post = allowed.alias()
+    statement = sa.select(*_columns(post, source)).order_by(*order(post)).limit(limit)
+    if where is not None:
+        statement = statement.where(where(post))
+    return statement
+
+
+def _popular(allowed: sa.CTE) -> sa.Select[Any]:
+    post = allowed.alias()
+    trending = sa.select(*_columns(post, Source.POPULAR)).join(TrendingPost, TrendingPost.post_id == post.c.id)
+    return trending.order_by(TrendingPost.score.desc()).limit(POPULAR)
+
+
+def _followed(allowed: sa.CTE, user_id: int, per_author: int, limit: int) -> sa.Select[Any]:
+    """The newest of what each followed creator has to show."""
+    post = allowed.alias()
+    newest = (
+        sa.select(*_columns(post, Source.FOLLOWED))
+        .where(post.c.user_id == Follow.followee_id)
+        .order_by(post.c.id.desc())
+        .limit(per_author)
+        .correlate(Follow)
+        .lateral()
+    )
+    statement = sa.select(newest).select_from(Follow).join(newest, sa.true()).where(Follow.follower_id == user_id)
+    return statement.order_by(newest.c.playable_at.desc()).limit(limit)
+
+
+def _near(allowed: sa.CTE, liked: Sequence[Interest], model: str) -> sa.Select[Any]:
+    """The nearest posts to each interest."""
+    vectors = sa.cast([interest.vector for interest in liked], sa.ARRAY(VECTOR(DIMENSION)))
+    wanted = sa.func.unnest(vectors).table_valued(sa.column("vector", VECTOR(DIMENSION))).render_derived("wanted")
+    post = allowed.alias()
+    nearest = (
+        sa.select(*_columns(post, Source.INTEREST))
+        .join(PostVector, PostVector.post_id == post.c.id)
+        .where(PostVector.model == model)
+        .order_by(PostVector.vector.max_inner_product(wanted.c.vector))
+        .limit(PER_INTEREST)
+        .correlate(wanted)
+        .lateral()
+    )
+    return sa.select(nearest).select_from(wanted).join(nearest, sa.true())
+
+
+def _with_features(found: sa.Subquery, user_id: int, model: str) -> sa.Select[Any]:
+    """Each found post once, with the bits of all its sources."""
+    post = (
+        sa.select(found.c.id, found.c.user_id, found.c.playable_at, sa.func.bit_or(found.c.source).label("sources"))
+        .group_by(found.c.id, found.c.user_id, found.c.playable_at)
+        .subquery("post")
+    )
+    follows = sa.exists().where(Follow.follower_id == user_id, Follow.followee_id == post.c.user_id)
+    return (
         sa.select(
-            Post.id,
-            Post.user_id,
-            Post.playable_at,
+            post,
             sa.func.coalesce(PostVector.category, OTHER).label("category"),
             sa.func.vector_send(PostVector.vector).label("vector"),
             follows.label("followed"),
-            *counters,
+            *(sa.func.coalesce(getattr(PostCounters, name), 0).label(name) for name in _COUNTERS),
         )
-        .outerjoin(PostVector, sa.and_(PostVector.post_id == Post.id, PostVector.model == model))
-        .outerjoin(PostCounters, PostCounters.post_id == Post.id)
-        .where(Post.id == sa.any_(sa.cast(list(sources), sa.ARRAY(sa.BigInteger))))
-    ).all()
+        .select_from(post)
+        .outerjoin(PostVector, sa.and_(PostVector.post_id == post.c.id, PostVector.model == model))
+        .outerjoin(PostCounters, PostCounters.post_id == post.c.id)
+        .order_by(post.c.id)
+    )
+
+
+def _as_arrays(rows: Sequence[sa.Row[Any]]) -> Candidates:
     now = clock.now()
-    numbers = {name: np.array([getattr(row, name) for row in rows], dtype=np.int64) for name in _COUNTERS}
+    numbers = {name: np.array([getattr(row, name) for row in rows], dtype=np.int64) for name in (*_COUNTERS, "sources")}
     return Candidates(
         post_ids=np.array([row.id for row in rows], dtype=np.int64),
         author_ids=np.array([row.user_id for row in rows], dtype=np.int64),
@@ -116,7 +192,6 @@ def candidates(user_id: int, sources: dict[int, int], model: str) -> Candidates:
         categories=[row.category for row in rows],
         age_s=np.array([(now - row.playable_at).total_seconds() for row in rows], dtype=np.float64),
         followed=np.array([row.followed for row in rows], dtype=np.bool_),
-        sources=np.array([sources[row.id] for row in rows], dtype=np.int64),
         **numbers,
     )
 

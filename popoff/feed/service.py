@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from popoff.adapters.insight import insight
 from popoff.feed import queries, rules
-from popoff.feed.models import PersonInterests, PostVector, TrendingPost
+from popoff.feed.models import PersonInterests, PostVector
 from popoff.feed.rules import Vectors
 from popoff.kernel import clock
 from popoff.kernel.db import db
@@ -23,23 +23,34 @@ TRENDING_KEPT = 1000
 
 
 def page(
-    user_id: int, batch_size: int, *, exclude: Sequence[int] = (), following_only: bool = False
+    user_id: int,
+    batch_size: int,
+    *,
+    exclude: Sequence[int] = (),
+    following_only: bool = False,
+    rng: np.random.Generator | None = None,
 ) -> list[dict[str, Any]]:
     """The next posts for a person, each with its scores and the reason why it is shown.
 
-    Fewer than `batch_size` when nothing more is left: the feed does not repeat what was seen.
+    Fewer than `batch_size` when nothing more is left: the feed does not repeat what was seen. All chance
+    comes from `rng`.
     """
+    rng = rng or np.random.default_rng()
     model = insight().model
     interests = queries.interests(user_id, model)
-    sources = queries.candidate_ids(user_id, interests, model, exclude, following_only=following_only)
-    found = queries.candidates(user_id, sources, model)
-    ranked = rules.rank(found, interests)
-    generator = np.random.default_rng()
-    exploration = 0.0 if following_only else rules.EXPLORATION
     per_author = batch_size if following_only else rules.PER_AUTHOR
-    chosen = rules.select(
-        found, ranked.rank_score, batch_size, generator, exploration=exploration, per_author=per_author
+    found = queries.candidates(
+        user_id,
+        interests,
+        model,
+        exclude,
+        dice=float(rng.random()),
+        per_author=per_author,
+        following_only=following_only,
     )
+    ranked = rules.rank(found, interests)
+    exploration = 0.0 if following_only else rules.EXPLORATION
+    chosen = rules.select(found, ranked.rank_score, batch_size, rng, exploration=exploration, per_author=per_author)
     reasons = rules.reasons(found, ranked, interests, chosen)
     shown = {
         int(found.post_ids[i]): {
@@ -133,25 +144,35 @@ _TRENDING = """
         UNION ALL SELECT post_id, created_at, 3.0 FROM likes WHERE created_at > :since
         UNION ALL SELECT post_id, created_at, 4.0 FROM comments WHERE created_at > :since
         UNION ALL SELECT post_id, created_at, 5.0 FROM shares WHERE created_at > :since
+    ), top AS (
+        SELECT post_id, ln(sum(worth * 2 ^ (extract(epoch FROM at - :since)::float8 / :half_life))) / ln(2)
+                        + extract(epoch FROM cast(:since AS timestamptz))::float8 / :half_life AS score
+        FROM events GROUP BY post_id ORDER BY score DESC LIMIT :kept
+    ), gone AS (
+        DELETE FROM trending_posts WHERE post_id NOT IN (SELECT post_id FROM top)
     )
-    INSERT INTO trending_posts (post_id, score)
-    SELECT post_id, sum(worth * 0.5 ^ (extract(epoch FROM cast(:now AS timestamptz) - at) / :half_life)) AS score
-    FROM events GROUP BY post_id ORDER BY score DESC LIMIT :kept
+    INSERT INTO trending_posts (post_id, score) SELECT post_id, score FROM top ORDER BY post_id
+    ON CONFLICT (post_id) DO UPDATE SET score = excluded.score
+    WHERE abs(trending_posts.score - excluded.score) > :noticeable
 """
 TRENDING_WINDOW = timedelta(days=2)
 TRENDING_HALF_LIFE_S = 6 * 3600
+NOTICEABLE = 0.01
 
 
 def refresh_trending() -> None:
-    """Work out anew which posts do well now: engagements of two days, halving in worth every six hours."""
+    """Work out anew which posts do well now: engagements of two days, halving in worth every six hours.
+
+    A score is the number of half-lives since 1970 at which one view would be worth as much, so it stands still as
+    time goes by: only rows of posts with new engagements are written. May run beside itself.
+    """
     now = clock.now()
-    db.session.execute(sa.delete(TrendingPost))
     db.session.execute(
         sa.text(_TRENDING),
         {
-            "now": now,
             "since": now - TRENDING_WINDOW,
             "half_life": TRENDING_HALF_LIFE_S,
             "kept": TRENDING_KEPT,
+            "noticeable": NOTICEABLE,
         },
     )
