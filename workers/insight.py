@@ -6,6 +6,7 @@ May run twice: the second result takes the place of the first. The provider is a
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -15,32 +16,75 @@ from popoff.adapters.insight import PostText, insight
 from popoff.adapters.storage import store
 from popoff.feed import service as feed
 from popoff.feed.categories import categorise
-from popoff.media import queries
+from popoff.media import queries, rules
+from popoff.media.failures import FailureCode, MediaFailure
+from workers import sandbox
 from workers.base import transaction
+from workers.encode import find_tool
 
 log = structlog.get_logger()
+
+_LIMITS = sandbox.Limits(cpu_seconds=60, wall_seconds=120, memory_bytes=1024**3)
+
+
+@dataclass(frozen=True)
+class _Words:
+    description: str
+    tags: tuple[str, ...]
 
 
 def run(post_id: int) -> None:
     """Index one post for the feed. Raises InsightUnavailable when the provider is away (the job is tried again)."""
     with transaction():
-        post = queries.by_id(post_id)
-        if post is None or post.deleted_at is not None or post.playable_at is None:
-            return
-        description, tags, key = post.description, list(post.tags), post.source_key
-        has_audio = bool(post.source_facts.get("has_audio"))
-    transcript = _transcript(key) if has_audio else ""
+        words, audible = _words(post_id), _audible(post_id)
+    if words is None:
+        return
+    transcript = _transcript(audible) if audible else ""
     provider = insight()
-    vector = provider.embed_posts([PostText(description, tuple(tags), transcript)])[0]
+    vector = provider.embed_posts([PostText(words.description, words.tags, transcript)])[0]
+    category = categorise(words.description, words.tags, transcript)
     with transaction():
-        feed.index_post(post_id, vector if vector.any() else None, categorise(description, tags), provider.model)
+        if _words(post_id) == words:  # else the caption was changed meanwhile, and that change has a job of its own
+            feed.index_post(post_id, vector if vector.any() else None, category, provider.model)
 
 
-def _transcript(key: str) -> str:
+def _words(post_id: int) -> _Words | None:
+    """What the author wrote; None for a post that is gone or cannot be played (yet)."""
+    post = queries.by_id(post_id)
+    if post is None or post.deleted_at is not None or post.playable_at is None:
+        return None
+    return _Words(post.description, tuple(post.tags))
+
+
+def _audible(post_id: int) -> str:
+    """The folder of the smallest rendition with sound; empty when there is none."""
+    post = queries.by_id(post_id)
+    heard = [made for made in post.renditions if "mp4a" in made["codecs"]] if post else []
+    if post is None or not heard:
+        return ""
+    smallest = min(heard, key=lambda made: int(made["bytes"]))
+    return f"{rules.prefix(post.user_id, post.upload_id)}{rules.HLS_FOLDER}/{smallest['name']}/"
+
+
+def _transcript(rendition: str) -> str:
     """What is said in the video; nothing when no speech model is configured."""
     if not config.current().openai_speech_model:
         return ""
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "source.mp4"
-        store().download(key, source, max_bytes=config.current().max_upload_bytes)
-        return insight().transcribe(source) or ""
+        return insight().transcribe(_sound(rendition, Path(folder))) or ""
+
+
+def _sound(rendition: str, folder: Path) -> Path:
+    """The sound of a rendition as a file of its own: a few megabytes, which is what speech services take."""
+    joined, sound = folder / "joined.mp4", folder / "sound.m4a"
+    with joined.open("wb") as file:
+        for piece in store().list(rendition):  # in the order of their names: the init file, then the segments
+            if not piece.key.endswith(".m3u8"):
+                with store().open(piece.key) as stream:
+                    file.writelines(stream)
+    command = [find_tool().path, "-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
+    copied = ["-f", "mov", "-i", joined.name, "-map", "0:a:0", "-c", "copy", "-f", "mp4", sound.name]
+    finished = sandbox.run([*command, *copied], folder=folder, limits=_LIMITS)
+    if finished.returncode != 0:
+        raise MediaFailure(FailureCode.ENCODE_FAILED, finished.stderr)
+    return sound

@@ -25,22 +25,30 @@ UPLOADS_LIVE = timedelta(hours=24)
 DONE_JOBS_LIVE = timedelta(days=7)
 
 
-def purge_post(post_id: int) -> None:
-    """Delete the objects of a deleted post, then its rows. Objects first: a crash in between leaves a row to find."""
+def purge_post(user_id: int, upload_id: str) -> None:
+    """Delete what a deleted post or a forgotten upload has in the store, then the rows of the post.
+
+    Objects first: a crash in between leaves rows to find them by.
+    """
+    media_service.purge_objects(user_id, upload_id)
     with transaction():
-        post = media.by_id(post_id)
-        if post is None or post.deleted_at is None:
-            return
-        media_service.purge_objects(post.user_id, post.upload_id)
-        media_service.erase_post(post)
+        media_service.erase(upload_id)
 
 
 def expire_uploads() -> None:
-    """Forget uploads that never became a post, and what was left half-written in the store."""
-    with transaction():
-        for upload in media.abandoned_uploads(UPLOADS_LIVE):
-            media_service.abandon_upload(upload)
+    """Forget uploads that never became a post, one by one, and what was left half-written in the store."""
+    while _expire_upload():
+        pass
     store().sweep_temporary()
+
+
+def _expire_upload() -> bool:
+    live = max(UPLOADS_LIVE, timedelta(seconds=config.current().upload_expiry_seconds))
+    with transaction():
+        upload = media.lock_abandoned_upload(live)
+        if upload is not None:
+            media_service.abandon_upload(upload)
+    return upload is not None
 
 
 def purge_due_accounts() -> None:
@@ -63,8 +71,7 @@ def purge_account(user_id: int) -> None:
         moderation.forget(user_id)
         feed.reset(user_id)
         social.forget(user_id)
-        media_service.purge_user_objects(user_id)
-        media_service.forget(user_id)
+        media_service.purge_person(user_id)
         account_service.erase(user)
 
 

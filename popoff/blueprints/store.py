@@ -1,15 +1,26 @@
-"""`/media`: the folder store's signed links, and playback links for either store."""
+"""`/media`: the folder store's signed links, and playback links for either store.
+
+The link is the authority here: nobody signs in, any page may read the answers, and refusals are one plain
+sentence (the phone app shows the text of a refused PUT as it is).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+
 from flask import Blueprint, Response, redirect, request, send_file
+from werkzeug.exceptions import ClientDisconnected
 
 import config
 from popoff.adapters import storage
 from popoff.adapters.storage import FolderStore, ObjectNotFound, StoredFile
 from popoff.adapters.storage.signing import rewrite_playlist
-from popoff.kernel.errors import NotFound
+from popoff.kernel.errors import DomainError, NotFound
 from popoff.web.access import public
+from popoff.web.errors import status_of
 
 blueprint = Blueprint("store", __name__, url_prefix="/media")
 
@@ -17,6 +28,9 @@ PLAYLIST_SECONDS = 10
 """A playlist changes once, when the rest of the ladder joins the first rendition."""
 
 MAX_PLAYLIST_BYTES = 1024**2
+DRAIN_BYTES = 32 * 1024**2
+DRAIN_SECONDS = 10.0
+SEND_ATTEMPTS = 3
 
 
 def _folder() -> FolderStore:
@@ -27,11 +41,39 @@ def _folder() -> FolderStore:
     return store
 
 
+@blueprint.errorhandler(DomainError)
+def _refused(error: DomainError) -> Response:
+    if request.method == "PUT":
+        _drain()
+    return Response(error.text, status_of(error), mimetype="text/plain", headers={"X-Error-Code": error.error_code})
+
+
+def _drain() -> None:
+    """Read on for a while: a client that is still sending hears of a refusal only as a broken connection."""
+    left, until = DRAIN_BYTES, time.monotonic() + DRAIN_SECONDS
+    try:
+        while left > 0 and time.monotonic() < until and (chunk := request.stream.read(64 * 1024)):
+            left -= len(chunk)
+    except (OSError, ClientDisconnected):
+        return
+
+
+@blueprint.after_request
+def _for_everybody(answer: Response) -> Response:
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    answer.headers["Access-Control-Expose-Headers"] = "ETag, X-Error-Code"
+    if request.method == "OPTIONS":
+        answer.headers["Access-Control-Allow-Methods"] = answer.headers.get("Allow", "GET")
+        answer.headers["Access-Control-Allow-Headers"] = "Content-Type, Range"
+        answer.headers["Access-Control-Max-Age"] = "86400"
+    return answer
+
+
 @blueprint.route("/store/<path:key>", methods=["PUT"])
 @public
 def put(key: str) -> Response:
     """Take an upload on a signed link: one object, or one part of a multipart upload."""
-    request.max_content_length = config.current().max_upload_bytes
+    request.max_content_length = sys.maxsize  # the link says how much it takes
     if "part" in request.args:
         part = _folder().accept_part(key, request.args, request.content_length, request.stream)
         return _etag(part.etag)
@@ -47,7 +89,7 @@ def _etag(etag: str) -> Response:
 @public
 def get(key: str) -> Response:
     """Read an object on a signed link."""
-    return _send(_folder().verify_get(key, request.args))
+    return _send(lambda: _folder().verify_get(key, request.args))
 
 
 @blueprint.route("/play/<grant>/<path:key>")
@@ -57,7 +99,7 @@ def play(grant: str, key: str) -> Response:
     prefix = storage.check_grant(grant, key)
     store = storage.store()
     if isinstance(store, FolderStore):
-        return _send(store.locate(key))
+        return _send(lambda: store.locate(key))
     if key.endswith(".m3u8"):
         folder = key.rpartition("/")[0]
         text = store.read(key, MAX_PLAYLIST_BYTES).decode()
@@ -77,18 +119,27 @@ def _playlist(text: str) -> Response:
     return answer
 
 
-def _send(file: StoredFile) -> Response:
+def _send(find: Callable[[], StoredFile]) -> Response:
+    """The file that `find` finds; found again when it was replaced before it could be opened."""
+    for _ in range(SEND_ATTEMPTS):
+        file = find()
+        with contextlib.suppress(FileNotFoundError):
+            return _file_answer(file)
+    raise ObjectNotFound
+
+
+def _file_answer(file: StoredFile) -> Response:
     """A stored file with ranges and conditions; never rendered by a browser as a page of ours."""
     answer = send_file(
         file.path,
         mimetype=file.info.content_type,
+        download_name=file.info.key.rpartition("/")[2],
         conditional=True,
         etag=file.info.etag,
         last_modified=file.info.modified,
     )
     answer.headers.update(file.headers)
     answer.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    answer.headers["Access-Control-Allow-Origin"] = "*"
     if file.info.key.endswith(".m3u8"):
         answer.headers["Cache-Control"] = f"max-age={PLAYLIST_SECONDS}"
     return answer

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import orm
 
 from popoff.accounts.models import User
 from popoff.accounts.queries import is_visible
@@ -17,9 +16,15 @@ from popoff.kernel import clock
 from popoff.kernel.clock import rfc3339
 from popoff.kernel.db import db
 from popoff.kernel.errors import NotFound
+from popoff.kernel.paging import decode_cursor, encode_cursor
 from popoff.media import failures, rules
 from popoff.media.models import Post, Upload, UploadFile
-from popoff.media.rules import Stage, Visibility
+from popoff.media.rules import UNFINISHED, Stage, Visibility
+
+OWN_POSTS = 50
+"""Posts on one page of a person's own list."""
+
+DAY = 86_400
 
 
 def is_shown() -> sa.ColumnElement[bool]:
@@ -55,22 +60,35 @@ def by_id(post_id: int) -> Post | None:
     return db.session.get(Post, post_id)
 
 
-def upload_of_key(user_id: int, key: str) -> UploadFile | None:
-    """The person's own file behind a key we handed out; None for anybody else's and for invented ones."""
-    return db.session.scalars(
-        sa.select(UploadFile)
-        .join(Upload)
-        .where(UploadFile.key == key, Upload.user_id == user_id)
-        .options(orm.contains_eager(UploadFile.upload).selectinload(Upload.files))
-    ).one_or_none()
+def of_upload(upload_id: str) -> Post | None:
+    """The post an upload became."""
+    return db.session.scalars(sa.select(Post).where(Post.upload_id == upload_id)).one_or_none()
 
 
-def upload(user_id: int, upload_id: str) -> Upload:
-    """Raises NotFound (code `upload_not_found`)."""
-    found = db.session.scalars(sa.select(Upload).where(Upload.id == upload_id, Upload.user_id == user_id)).one_or_none()
+def upload(user_id: int, upload_id: str, *, lock: bool = False) -> Upload:
+    """An upload of one's own; with `lock` nobody else changes it until this transaction ends.
+
+    Raises NotFound (code `upload_not_found`).
+    """
+    statement = sa.select(Upload).where(Upload.id == upload_id, Upload.user_id == user_id)
+    found = db.session.scalars(_locked(statement) if lock else statement).one_or_none()
     if found is None:
         raise NotFound("Upload not found.", code="upload_not_found")
     return found
+
+
+def lock_upload_of_key(user_id: int, key: str) -> Upload | None:
+    """The person's own upload behind a key we handed out, locked; None for anybody else's and for invented ones."""
+    if "\0" in key:  # which PostgreSQL does not take
+        return None
+    of_key = sa.select(UploadFile.upload_id).where(UploadFile.key == key).scalar_subquery()
+    return db.session.scalars(
+        _locked(sa.select(Upload).where(Upload.id == of_key, Upload.user_id == user_id))
+    ).one_or_none()
+
+
+def _locked(statement: sa.Select[Upload]) -> sa.Select[Upload]:
+    return statement.with_for_update().execution_options(populate_existing=True)
 
 
 def open_uploads(user_id: int) -> int:
@@ -82,14 +100,22 @@ def open_uploads(user_id: int) -> int:
     )
 
 
-def abandoned_uploads(older_than: timedelta, limit: int = 200) -> Sequence[Upload]:
-    """Uploads that never became a post."""
+def lock_abandoned_upload(older_than: timedelta) -> Upload | None:
+    """An upload that never became a post, locked; None when none is left (that nobody else has locked)."""
     return db.session.scalars(
         sa.select(Upload)
         .where(sa.not_(Upload.claimed), Upload.created_at < clock.now() - older_than)
         .order_by(Upload.created_at)
-        .limit(limit)
+        .limit(1)
         .with_for_update(skip_locked=True)
+    ).one_or_none()
+
+
+def unsettled_uploads(user_id: int, since: datetime) -> Sequence[str]:
+    """Uploads of a person under which something may still arrive: begun after `since`, or in the pipeline."""
+    unfinished = sa.exists().where(Post.upload_id == Upload.id, Post.stage.in_([stage.value for stage in UNFINISHED]))
+    return db.session.scalars(
+        sa.select(Upload.id).where(Upload.user_id == user_id, sa.or_(Upload.created_at > since, unfinished))
     ).all()
 
 
@@ -127,15 +153,27 @@ def status(post: Post) -> dict[str, Any]:
     }
 
 
-def of_owner(user_id: int, limit: int = 200) -> Sequence[Post]:
-    """A person's own posts in every stage, newest first."""
-    return db.session.scalars(
-        sa.select(Post).where(Post.user_id == user_id, Post.deleted_at.is_(None)).order_by(Post.id.desc()).limit(limit)
-    ).all()
+def of_owner(user_id: int, cursor: str | None = None, limit: int = OWN_POSTS) -> dict[str, Any]:
+    """A person's own posts in every stage, the newest first. Raises Invalid (code `invalid_cursor`)."""
+    statement = _posts_of(user_id).limit(limit + 1)
+    if cursor:
+        statement = statement.where(Post.id < decode_cursor(cursor, int)[0])
+    posts = db.session.scalars(statement).all()
+    return {
+        "posts": [status(post) for post in posts[:limit]],
+        "next_cursor": encode_cursor([posts[limit - 1].id]) if len(posts) > limit else None,
+    }
+
+
+def _posts_of(user_id: int) -> sa.Select[Post]:
+    return sa.select(Post).where(Post.user_id == user_id, Post.deleted_at.is_(None)).order_by(Post.id.desc())
 
 
 def export(user_id: int) -> list[dict[str, Any]]:
-    """Everything this domain holds of a person."""
+    """Everything this domain holds of a person, with links to the files they uploaded, good for a day."""
+    files: dict[str, list[UploadFile]] = {}
+    for file in db.session.scalars(sa.select(UploadFile).join(Upload).where(Upload.user_id == user_id)):
+        files.setdefault(file.upload_id, []).append(file)
     return [
         {
             "id": post.id,
@@ -145,23 +183,13 @@ def export(user_id: int) -> list[dict[str, Any]]:
             "stage": post.stage,
             "visibility": post.visibility,
             "duration": post.duration_ms,
-            "source": store().sign_get(post.source_key, expires_seconds=86_400, download_name=f"post-{post.id}"),
+            "files": [
+                {"name": file.label, "link": store().sign_get(file.key, expires_seconds=DAY, download_name=file.label)}
+                for file in files.get(post.upload_id, ())
+            ],
         }
-        for post in of_owner(user_id, limit=100_000)
+        for post in db.session.scalars(_posts_of(user_id))
     ]
-
-
-def stuck(since: datetime) -> Sequence[Post]:
-    """Posts that have been on their way since before `since`."""
-    return db.session.scalars(
-        sa.select(Post)
-        .where(
-            Post.stage.in_([Stage.RECEIVED.value, Stage.PROBING.value, Stage.TRANSCODING.value]),
-            Post.created_at < since,
-            Post.deleted_at.is_(None),
-        )
-        .order_by(Post.id)
-    ).all()
 
 
 def failed_by_us() -> Sequence[int]:

@@ -21,6 +21,9 @@ class Stage(enum.StrEnum):
     FAILED = "failed"
 
 
+UNFINISHED = (Stage.RECEIVED, Stage.PROBING, Stage.TRANSCODING)
+
+
 class Visibility(enum.StrEnum):
     PUBLIC = "public"
     HIDDEN = "hidden"
@@ -57,8 +60,6 @@ MAX_PACKAGE_FILES = 1200
 MAX_THUMBNAIL_BYTES = 8 * 1024**2
 MAX_PLAYLIST_BYTES = 1024**2
 PART_BYTES = 16 * 1024**2
-MIN_PART_BYTES = 5 * 1024**2
-MAX_PARTS = 10_000
 MAX_OPEN_UPLOADS = 50
 """Uploads one person may have begun without posting them."""
 
@@ -68,16 +69,22 @@ TAG_LENGTH = 50
 
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _VIDEO_TYPE = re.compile(r"video/[a-z0-9][a-z0-9.+-]{0,60}", re.IGNORECASE)
-_THUMBNAIL = PlannedFile("thumbnail.jpg", "pictures/own.jpg", THUMBNAIL_TYPE, FileRole.THUMBNAIL)
+_THUMBNAIL = PlannedFile("thumbnail.jpg", "thumbnail", THUMBNAIL_TYPE, FileRole.THUMBNAIL)
 
 HLS_FOLDER = "hls"
 MASTER_PLAYLIST = "master.m3u8"
 PICTURES_FOLDER = "pictures"
+"""Links are given for these two folders only, and nothing in them was made by anybody but us."""
+
+
+def folder_of(user_id: int) -> str:
+    """Everything of a person in the store."""
+    return f"users/{user_id}/"
 
 
 def prefix(user_id: int, upload_id: str) -> str:
     """The folder of an upload in the store, with everything made from it."""
-    return f"users/{user_id}/{upload_id}/"
+    return f"{folder_of(user_id)}{upload_id}/"
 
 
 def check_video_type(content_type: str) -> str:
@@ -123,10 +130,15 @@ def plan_package(names: Sequence[str], playlist_type: str) -> list[PlannedFile]:
     return [*planned, _THUMBNAIL]
 
 
-def plan_parts(size: int, limit: int) -> int:
-    """How many parts of PART_BYTES a file of `size` bytes has. Raises Invalid (code `invalid_size`)."""
+def check_size(size: int, limit: int) -> int:
+    """A file of `size` bytes, of at most `limit`. Raises Invalid (code `invalid_size`)."""
     if not 0 < size <= limit:
         raise Invalid(f"Files have between 1 and {limit} bytes.", code="invalid_size", field="file_size")
+    return size
+
+
+def part_count(size: int) -> int:
+    """How many parts of PART_BYTES a file of `size` bytes has."""
     return -(-size // PART_BYTES)
 
 

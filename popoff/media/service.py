@@ -1,14 +1,13 @@
-"""Writes of the media domain: uploads, posts and their way to being played."""
+"""Writes of the media domain: uploads and posts. What the transcoding notes on a post is in `pipeline`."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 import config
 from popoff.accounts import service as accounts
@@ -21,51 +20,45 @@ from popoff.media import queries, rules
 from popoff.media.models import Post, Upload, UploadFile
 from popoff.media.rules import FileRole, PlannedFile, Stage, UploadKind, Visibility
 
+# --- uploads --------------------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Ticket:
-    """An upload that was begun: where to PUT each file (by the client's own name for it), and its keys."""
+    """An upload that was begun: where to PUT each file (by the client's own name for it), and its keys.
+
+    `parts` is the number of parts of a resumable upload, whose links are asked for part by part (`sign_parts`).
+    """
 
     upload_id: str
-    puts: dict[str, SignedPut]
     source_key: str
+    puts: dict[str, SignedPut]
     thumbnail_key: str
     thumbnail_put: SignedPut
+    parts: int = 0
 
 
 def begin_single(user_id: int, file_name: str, content_type: str, size: int | None) -> Ticket:
-    """One presigned PUT for a source file. Raises Invalid, TooMany."""
+    """One presigned PUT for a source file, which takes exactly `size` bytes when told. Raises Invalid, TooMany."""
     if size is not None:
-        rules.plan_parts(size, config.current().max_upload_bytes)
-    return _begin(user_id, UploadKind.SINGLE, rules.plan_single(file_name, content_type), size)
+        rules.check_size(size, config.current().max_upload_bytes)
+    upload = _new_upload(user_id, UploadKind.SINGLE, rules.plan_single(file_name, content_type), size)
+    return _ticket(upload, {source_file(upload).label: _sign_put(source_file(upload), size)})
 
 
 def begin_package(user_id: int, names: Sequence[str], playlist_type: str) -> Ticket:
     """A presigned PUT for each file of a ready HLS package. Raises Invalid, TooMany."""
-    return _begin(user_id, UploadKind.PACKAGE, rules.plan_package(names, playlist_type), None)
+    upload = _new_upload(user_id, UploadKind.PACKAGE, rules.plan_package(names, playlist_type), None)
+    return _ticket(upload, {file.label: _sign_put(file) for file in upload.files if file.role != FileRole.THUMBNAIL})
 
 
-def _begin(user_id: int, kind: UploadKind, planned: Sequence[PlannedFile], size: int | None) -> Ticket:
-    upload = _new_upload(user_id, kind, planned, size)
-    puts: dict[FileRole, dict[str, SignedPut]] = {role: {} for role in FileRole}
-    for plan, file in zip(planned, upload.files, strict=True):
-        exact = size if plan.role is FileRole.SOURCE else None
-        puts[plan.role][plan.label] = store().sign_put(
-            file.key,
-            content_type=plan.content_type,
-            max_bytes=_max_bytes(plan.role),
-            exact_bytes=exact,
-            expires_seconds=config.current().upload_expiry_seconds,
-        )
-    source = next(file.key for file in upload.files if file.role in (FileRole.SOURCE, FileRole.PLAYLIST))
-    thumbnail = next(file.key for file in upload.files if file.role == FileRole.THUMBNAIL)
-    return Ticket(
-        upload_id=upload.id,
-        puts={**puts[FileRole.SOURCE], **puts[FileRole.PLAYLIST], **puts[FileRole.SEGMENT]},
-        source_key=source,
-        thumbnail_key=thumbnail,
-        thumbnail_put=next(iter(puts[FileRole.THUMBNAIL].values())),
-    )
+def begin_multipart(user_id: int, file_name: str, content_type: str, size: int) -> Ticket:
+    """A resumable upload of `size` bytes. Raises Invalid, TooMany."""
+    rules.check_size(size, config.current().max_upload_bytes)
+    upload = _new_upload(user_id, UploadKind.MULTIPART, rules.plan_single(file_name, content_type), size)
+    upload.multipart_id = store().start_multipart(source_file(upload).key, content_type)
+    db.session.flush()
+    return _ticket(upload, {}, rules.part_count(size))
 
 
 def _new_upload(user_id: int, kind: UploadKind, planned: Sequence[PlannedFile], size: int | None) -> Upload:
@@ -87,18 +80,21 @@ def _new_upload(user_id: int, kind: UploadKind, planned: Sequence[PlannedFile], 
     return upload
 
 
-def _max_bytes(role: FileRole) -> int:
+def _ticket(upload: Upload, puts: dict[str, SignedPut], parts: int = 0) -> Ticket:
+    thumbnail = thumbnail_file(upload)
+    assert thumbnail is not None, "every plan has one"
+    return Ticket(upload.id, source_file(upload).key, puts, thumbnail.key, _sign_put(thumbnail), parts)
+
+
+def _sign_put(file: UploadFile, exact_bytes: int | None = None) -> SignedPut:
     limits = {FileRole.THUMBNAIL: rules.MAX_THUMBNAIL_BYTES, FileRole.PLAYLIST: rules.MAX_PLAYLIST_BYTES}
-    return limits.get(role, config.current().max_upload_bytes)
-
-
-def begin_multipart(user_id: int, file_name: str, content_type: str, size: int) -> tuple[Upload, int]:
-    """A resumable upload of `size` bytes: the upload and its number of parts. Raises Invalid, TooMany."""
-    count = rules.plan_parts(size, config.current().max_upload_bytes)
-    upload = _new_upload(user_id, UploadKind.MULTIPART, rules.plan_single(file_name, content_type), size)
-    upload.multipart_id = store().start_multipart(source_file(upload).key, content_type)
-    db.session.flush()
-    return upload, count
+    return store().sign_put(
+        file.key,
+        content_type=file.content_type,
+        max_bytes=limits.get(FileRole(file.role), config.current().max_upload_bytes),
+        exact_bytes=exact_bytes,
+        expires_seconds=config.current().upload_expiry_seconds,
+    )
 
 
 def source_file(upload: Upload) -> UploadFile:
@@ -106,17 +102,22 @@ def source_file(upload: Upload) -> UploadFile:
     return next(file for file in upload.files if file.role in (FileRole.SOURCE, FileRole.PLAYLIST))
 
 
+def thumbnail_file(upload: Upload) -> UploadFile | None:
+    """The picture the person chose themselves."""
+    return next((file for file in upload.files if file.role == FileRole.THUMBNAIL), None)
+
+
 def sign_parts(user_id: int, upload_id: str, numbers: Sequence[int]) -> dict[int, SignedPut]:
     """A presigned PUT for each of these parts (from 1). Raises Invalid (code `invalid_part`), Conflict, NotFound."""
-    upload = _open_multipart(user_id, upload_id)
+    upload, multipart_id = _open_multipart(user_id, upload_id)
     size = upload.declared_bytes or 0
-    count = rules.plan_parts(size, config.current().max_upload_bytes)
+    count = rules.part_count(size)
     if not numbers or any(not 1 <= number <= count for number in numbers):
         raise Invalid(f"Parts are numbered from 1 to {count}.", code="invalid_part", field="parts")
     return {
         number: store().sign_part(
             source_file(upload).key,
-            upload.multipart_id or "",
+            multipart_id,
             number,
             max_bytes=rules.PART_BYTES,
             exact_bytes=rules.part_bytes(size, number),
@@ -126,85 +127,120 @@ def sign_parts(user_id: int, upload_id: str, numbers: Sequence[int]) -> dict[int
     }
 
 
-def _open_multipart(user_id: int, upload_id: str) -> Upload:
+def _open_multipart(user_id: int, upload_id: str) -> tuple[Upload, str]:
     upload = queries.upload(user_id, upload_id)
-    if upload.kind != UploadKind.MULTIPART or upload.multipart_id is None:
+    if upload.multipart_id is None:
         raise Conflict("This upload takes no parts (any more).", code="upload_not_open")
-    return upload
+    return upload, upload.multipart_id
 
 
 def received_parts(user_id: int, upload_id: str) -> list[dict[str, int]]:
     """`[{number, size}]` of the parts that have arrived: where a client goes on after a break."""
-    upload = _open_multipart(user_id, upload_id)
-    parts = store().parts(source_file(upload).key, upload.multipart_id or "")
+    upload, multipart_id = _open_multipart(user_id, upload_id)
+    parts = store().parts(source_file(upload).key, multipart_id)
     return [{"number": part.number, "size": part.size} for part in parts]
 
 
 def complete_multipart(user_id: int, upload_id: str) -> str:
-    """Join the parts; the key to post with. May be repeated. Raises Invalid (code `upload_incomplete`)."""
-    upload = queries.upload(user_id, upload_id)
+    """Join the parts; the key to post with. May be repeated, also after an answer that was lost on its way.
+
+    Raises NotFound, Conflict (code `upload_not_open`) for other kinds, Invalid (code `upload_incomplete`).
+    """
+    upload = queries.upload(user_id, upload_id, lock=True)
     key = source_file(upload).key
-    if upload.multipart_id is None and upload.kind == UploadKind.MULTIPART and store().stat(key):
-        return key
-    upload = _open_multipart(user_id, upload_id)
-    parts = store().parts(key, upload.multipart_id or "")
-    if sum(part.size for part in parts) != upload.declared_bytes:
-        raise Invalid("Not all parts have arrived.", code="upload_incomplete")
-    store().complete_multipart(key, upload.multipart_id or "", parts)
+    if upload.kind != UploadKind.MULTIPART:
+        raise Conflict("This upload takes no parts.", code="upload_not_open")
+    # Only joining writes under this key: an object there means that it was done, even if we crashed right after.
+    if upload.multipart_id is not None and store().stat(key) is None:
+        parts = store().parts(key, upload.multipart_id)
+        if sum(part.size for part in parts) != upload.declared_bytes:
+            raise Invalid("Not all parts have arrived.", code="upload_incomplete")
+        store().complete_multipart(key, upload.multipart_id, parts)
     upload.multipart_id = None
     db.session.flush()
     return key
 
 
+def give_up_upload(user_id: int, upload_id: str) -> None:
+    """Forget an upload of one's own. Raises NotFound, Conflict (code `upload_claimed`) once it was posted."""
+    upload = queries.upload(user_id, upload_id, lock=True)
+    if upload.claimed:
+        raise Conflict("This upload was posted; delete the post.", code="upload_claimed")
+    abandon_upload(upload)
+
+
 def abandon_upload(upload: Upload) -> None:
-    """Forget an upload that never became a post, and its objects."""
+    """Forget an upload (locked by the caller) that never became a post; its objects follow."""
     if upload.multipart_id:
         store().abort_multipart(source_file(upload).key, upload.multipart_id)
-    store().delete_prefix(rules.prefix(upload.user_id, upload.id))
+    _stage_purge(upload.user_id, upload.id)
     db.session.delete(upload)
     db.session.flush()
+
+
+# --- posts ----------------------------------------------------------------------------------------------------------
 
 
 def create_post(user_id: int, file_path: str, thumbnail_path: str, description: str, tags: str) -> Post:
     """Post an upload of one's own. Posting the same upload again gives the post it already became.
 
     Sizes and lengths that a client tells are not taken over: the probe measures them.
-    Raises Invalid (codes `unknown_file`, `upload_incomplete`, ...), TooLarge.
+    Raises Invalid (codes `unknown_file`, `upload_incomplete`, `too_long`, `invalid_tags`), TooLarge.
     """
     text, tag_list = rules.check_description(description), rules.parse_tags(tags)
-    file = queries.upload_of_key(user_id, file_path)
-    if file is None or file is not source_file(file.upload):
-        raise Invalid("There is no such upload of yours.", code="unknown_file", field="file_path")
-    upload = file.upload
-    source = store().stat(file.key)
-    if source is None:
-        raise Invalid("The file has not been uploaded.", code="upload_incomplete", field="file_path")
-    if source.size > config.current().max_upload_bytes:
-        raise TooLarge("The file is too large.", code="file_too_large", field="file_path")
-    thumbnail = next((f.key for f in upload.files if f.role == FileRole.THUMBNAIL and f.key == thumbnail_path), None)
-    row = {
-        "user_id": user_id,
-        "upload_id": upload.id,
-        "description": text,
-        "tags": tag_list,
-        "source_key": file.key,
-        "source_bytes": source.size,
-        "thumbnail_key": thumbnail if thumbnail and store().stat(thumbnail) else None,
-        "created_at": clock.now(),
-    }
-    post_id = db.session.execute(
-        insert(Post).values(row).on_conflict_do_nothing(constraint="uq_posts_upload_id").returning(Post.id)
-    ).scalar_one_or_none()
-    if post_id is None:
-        return db.session.scalars(sa.select(Post).where(Post.upload_id == upload.id)).one()
+    unknown = Invalid("There is no such upload of yours.", code="unknown_file", field="file_path")
+    upload = queries.lock_upload_of_key(user_id, file_path)
+    if upload is None or file_path != source_file(upload).key:
+        raise unknown
+    posted = queries.of_upload(upload.id)
+    if posted is not None:
+        if posted.deleted_at is not None:
+            raise unknown
+        return posted
+    source_bytes = _settle_files(upload, thumbnail_path)
+    post = Post(
+        user_id=user_id,
+        upload_id=upload.id,
+        description=text,
+        tags=tag_list,
+        source_key=file_path,
+        source_bytes=source_bytes,
+        created_at=clock.now(),
+    )
     upload.claimed = True
+    db.session.add(post)
+    db.session.flush()
     accounts.became_creator(user_id)
-    jobs.stage("media.transcode", post_id=post_id)
-    return db.session.get_one(Post, post_id)
+    jobs.stage("media.transcode", post_id=post.id)
+    return post
+
+
+def _settle_files(upload: Upload, thumbnail_path: str) -> int:
+    """Check what has arrived and forget a thumbnail that was not chosen; how many bytes the source has."""
+    sizes = _arrived(upload)
+    thumbnail = thumbnail_file(upload)
+    if thumbnail and (thumbnail.key != thumbnail_path or thumbnail.key not in sizes):
+        upload.files.remove(thumbnail)
+    sources = [file for file in upload.files if file.role != FileRole.THUMBNAIL]
+    missing = [file.label for file in sources if file.key not in sizes]
+    if missing:
+        raise Invalid(f"{missing[0]} has not been uploaded.", code="upload_incomplete", field="file_path")
+    total = sum(sizes[file.key] for file in sources)
+    if total > config.current().max_upload_bytes:
+        raise TooLarge("The file is too large.", code="file_too_large", field="file_path")
+    return total
+
+
+def _arrived(upload: Upload) -> dict[str, int]:
+    """Bytes by key of the files that are in the store: S3 takes PUTs of any size where none was signed."""
+    if upload.kind == UploadKind.PACKAGE:  # hundreds of files: one listing instead of a question for each
+        return {found.key: found.size for found in store().list(rules.prefix(upload.user_id, upload.id))}
+    found = [store().stat(file.key) for file in upload.files]
+    return {info.key: info.size for info in found if info}
 
 
 def edit_post(user_id: int, post_id: int, description: str | None, tags: str | None) -> Post:
-    """Change the caption. Raises NotFound, Invalid."""
+    """Change the caption; what is None stays. Raises NotFound, Invalid."""
     post = queries.owned(user_id, post_id)
     if description is not None:
         post.description = rules.check_description(description)
@@ -215,12 +251,42 @@ def edit_post(user_id: int, post_id: int, description: str | None, tags: str | N
     return post
 
 
+def retry(post_id: int) -> None:
+    """Send a post through the pipeline again. Raises NotFound (code `post_not_found`)."""
+    post = queries.by_id(post_id)
+    if post is None or post.deleted_at is not None:
+        raise queries.not_found()
+    post.stage, post.progress, post.failure_code = Stage.RECEIVED.value, 0, None
+    jobs.stage("media.transcode", unique_key=f"transcode:{post_id}", post_id=post_id)
+    db.session.flush()
+
+
+def set_visibility(post_id: int, visibility: Visibility) -> None:
+    """Moderation's handle on a post."""
+    db.session.execute(sa.update(Post).where(Post.id == post_id).values(visibility=visibility.value))
+
+
+# --- taking away ----------------------------------------------------------------------------------------------------
+
+
 def delete_post(user_id: int, post_id: int) -> None:
     """Take a post out of sight at once; a job takes its objects out of the store. Raises NotFound."""
     post = queries.owned(user_id, post_id)
     post.deleted_at = clock.now()
-    jobs.stage("media.purge", post_id=post_id)
+    _stage_purge(user_id, post.upload_id)
     db.session.flush()
+
+
+def _stage_purge(user_id: int, upload_id: str) -> None:
+    """Have the objects deleted: now, and again when nobody can write there any more."""
+    for delay in (timedelta(), _last_writes()):
+        jobs.stage("media.purge", delay=delay, user_id=user_id, upload_id=upload_id)
+
+
+def _last_writes() -> timedelta:
+    """How long something may still arrive: on a link that was given out, or from a pipeline that hears of nothing."""
+    links = timedelta(seconds=config.current().upload_expiry_seconds)
+    return max(links, timedelta(seconds=jobs.JOBS["media.transcode"].timeout)) + timedelta(minutes=1)
 
 
 def purge_objects(user_id: int, upload_id: str) -> int:
@@ -228,85 +294,17 @@ def purge_objects(user_id: int, upload_id: str) -> int:
     return store().delete_prefix(rules.prefix(user_id, upload_id))
 
 
-def purge_user_objects(user_id: int) -> int:
-    return store().delete_prefix(f"users/{user_id}/")
+def erase(upload_id: str) -> None:
+    """Remove the rows of a deleted post, once its objects are gone."""
+    db.session.execute(sa.delete(Post).where(Post.upload_id == upload_id, Post.deleted_at.is_not(None)))
+    in_use = sa.exists().where(Post.upload_id == Upload.id)
+    db.session.execute(sa.delete(Upload).where(Upload.id == upload_id, sa.not_(in_use)))
 
 
-def erase_post(post: Post) -> None:
-    """Remove the rows of a post whose objects are gone."""
-    upload_id = post.upload_id
-    db.session.delete(post)
-    db.session.flush()
-    db.session.execute(sa.delete(Upload).where(Upload.id == upload_id))
-
-
-def forget(user_id: int) -> None:
-    """Remove all rows of a person."""
+def purge_person(user_id: int) -> None:
+    """Remove everything of a person: objects first, so that a crash in between leaves rows to find them by."""
+    store().delete_prefix(rules.folder_of(user_id))
+    for upload_id in queries.unsettled_uploads(user_id, clock.now() - _last_writes()):
+        jobs.stage("media.purge", delay=_last_writes(), user_id=user_id, upload_id=upload_id)
     db.session.execute(sa.delete(Post).where(Post.user_id == user_id))
     db.session.execute(sa.delete(Upload).where(Upload.user_id == user_id))
-
-
-def set_stage(post_id: int, stage: Stage, progress: int) -> bool:
-    """Note how far the pipeline is. False when the post was deleted meanwhile: the work can stop."""
-    result = db.session.execute(
-        sa.update(Post)
-        .where(Post.id == post_id, Post.deleted_at.is_(None))
-        .values(stage=stage.value, progress=max(0, min(progress, 100)), failure_code=None)
-    )
-    return bool(result.rowcount)  # type: ignore[attr-defined]
-
-
-def set_facts(post_id: int, facts: dict[str, Any], *, width: int, height: int, duration_ms: int) -> None:
-    """What the probe measured of the source."""
-    _update(post_id, source_facts=facts, width=width, height=height, duration_ms=duration_ms)
-
-
-def set_pictures(post_id: int, *, thumbnail_key: str, preview_key: str) -> None:
-    """Our pictures; a thumbnail the person chose themselves stays."""
-    _update(post_id, thumbnail_key=sa.func.coalesce(Post.thumbnail_key, thumbnail_key), preview_key=preview_key)
-
-
-def set_renditions(
-    post_id: int, renditions: list[dict[str, Any]], *, duration_ms: int, loudness: dict[str, Any] | None
-) -> None:
-    """The renditions that are up. With the first of them the post can be played and recommended."""
-    _update(
-        post_id,
-        renditions=renditions,
-        duration_ms=duration_ms,
-        loudness=loudness,
-        playable_at=sa.func.coalesce(Post.playable_at, clock.now()),
-    )
-
-
-def set_ready(post_id: int) -> None:
-    _update(post_id, stage=Stage.READY.value, progress=100, failure_code=None)
-    jobs.stage("media.insight", unique_key=f"insight:{post_id}", post_id=post_id)
-
-
-def set_failed(post_id: int, code: str) -> None:
-    """The source cannot be made into a post; its owner reads the code. Nothing half-made is shown."""
-    _update(post_id, stage=Stage.FAILED.value, failure_code=code, playable_at=None, renditions=[])
-
-
-def _update(post_id: int, **values: Any) -> None:
-    db.session.execute(sa.update(Post).where(Post.id == post_id).values(**values))
-
-
-def retry(post_id: int) -> None:
-    """Send a post through the pipeline again."""
-    _update(post_id, stage=Stage.RECEIVED.value, progress=0, failure_code=None)
-    jobs.stage("media.transcode", unique_key=f"transcode:{post_id}", post_id=post_id)
-
-
-def set_visibility(post_id: int, visibility: Visibility) -> None:
-    """Moderation's handle on a post."""
-    _update(post_id, visibility=visibility.value)
-
-
-def give_up_upload(user_id: int, upload_id: str) -> None:
-    """Forget an upload of one's own. Raises NotFound, Conflict (code `upload_claimed`) once it was posted."""
-    upload = queries.upload(user_id, upload_id)
-    if upload.claimed:
-        raise Conflict("This upload was posted; delete the post.", code="upload_claimed")
-    abandon_upload(upload)

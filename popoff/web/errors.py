@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
+from popoff.adapters.storage import LengthRequired
 from popoff.kernel import errors
 from popoff.web.responses import json_response
 
@@ -29,6 +30,7 @@ STATUS: dict[type[errors.DomainError], int] = {
     errors.TooLarge: 413,
     errors.TooMany: 429,
     errors.Unavailable: 503,
+    LengthRequired: 411,
 }
 
 _HTTP_CODES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from flask import Response
 from flask_restx import Namespace, Resource
@@ -80,6 +81,10 @@ class EditBody(Input):
     tags: str | None = Field(None, max_length=10_000)
 
 
+class OwnPostsQuery(Input):
+    cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before.")
+
+
 class VideoBody(Input):
     video_id: Id
 
@@ -146,7 +151,8 @@ class MultipartTicket(BaseModel):
     part_size: int = Field(description="Bytes of every part but the last.")
     parts: int
     file_path: str
-    thumb_url: str = ""
+    thumb_url: str = Field(description="PUT a picture here, as image/jpeg.")
+    thumb_file_path: str
 
 
 class ReceivedPart(BaseModel):
@@ -194,6 +200,7 @@ class Status(BaseModel):
 
 class Statuses(BaseModel):
     posts: list[Status]
+    next_cursor: str | None = Field(description="Where the next page begins; null on the last one.")
 
 
 @api.route("/get_feed/")
@@ -272,50 +279,58 @@ class Multipart(Resource):
     @takes(MultipartBody)
     def post(self, body: MultipartBody) -> Response:
         """Begin a resumable upload of a large file."""
-        upload, parts = service.begin_multipart(auth.me().user_id, body.file_name, body.file_type, body.file_size)
-        key = service.source_file(upload).key
-        answer = {"upload_id": upload.id, "part_size": PART_BYTES, "parts": parts, "file_path": key}
-        return json_response(answer, 201)
+        ticket = service.begin_multipart(auth.me().user_id, body.file_name, body.file_type, body.file_size)
+        return json_response(
+            {
+                "upload_id": ticket.upload_id,
+                "part_size": PART_BYTES,
+                "parts": ticket.parts,
+                "file_path": ticket.source_key,
+                "thumb_url": ticket.thumbnail_put.url,
+                "thumb_file_path": ticket.thumbnail_key,
+            },
+            201,
+        )
 
 
-@api.route("/uploads/<string:upload_id>/")
+@api.route("/uploads/<uuid:upload_id>/")
 class MultipartItem(Resource):
     @gives(api, ReceivedParts, "Where to go on.")
     @refuses(api, s404="upload_not_found", s409="upload_not_open")
     @signed_in
-    def get(self, upload_id: str) -> Response:
+    def get(self, upload_id: UUID) -> Response:
         """The parts that have arrived."""
-        return json_response({"parts": service.received_parts(auth.me().user_id, upload_id)})
+        return json_response({"parts": service.received_parts(auth.me().user_id, str(upload_id))})
 
     @gives(api, Message, "Forgotten.")
     @refuses(api, s404="upload_not_found", s409="upload_claimed")
     @signed_in
-    def delete(self, upload_id: str) -> Response:
+    def delete(self, upload_id: UUID) -> Response:
         """Give an upload up."""
-        service.give_up_upload(auth.me().user_id, upload_id)
+        service.give_up_upload(auth.me().user_id, str(upload_id))
         return message("Upload given up.")
 
 
-@api.route("/uploads/<string:upload_id>/parts/")
+@api.route("/uploads/<uuid:upload_id>/parts/")
 class MultipartParts(Resource):
     @gives(api, PartLinks, "A link for every part asked for.")
     @refuses(api, s400="invalid_part", s404="upload_not_found", s409="upload_not_open")
     @signed_in
     @takes(PartsBody)
-    def post(self, body: PartsBody, upload_id: str) -> Response:
+    def post(self, body: PartsBody, upload_id: UUID) -> Response:
         """Links to PUT parts to."""
-        puts = service.sign_parts(auth.me().user_id, upload_id, body.parts)
+        puts = service.sign_parts(auth.me().user_id, str(upload_id), body.parts)
         return json_response({"urls": {str(number): put.url for number, put in puts.items()}})
 
 
-@api.route("/uploads/<string:upload_id>/complete/")
+@api.route("/uploads/<uuid:upload_id>/complete/")
 class MultipartComplete(Resource):
     @gives(api, FilePath, "Joined; post it with this path.")
     @refuses(api, s400="upload_incomplete", s404="upload_not_found", s409="upload_not_open")
     @signed_in
-    def post(self, upload_id: str) -> Response:
+    def post(self, upload_id: UUID) -> Response:
         """Join the parts."""
-        return json_response({"file_path": service.complete_multipart(auth.me().user_id, upload_id)})
+        return json_response({"file_path": service.complete_multipart(auth.me().user_id, str(upload_id))})
 
 
 @api.route("/post/")
@@ -332,10 +347,12 @@ class Posts(Resource):
         return message("Video posted successfully.", 201, id=post.id, stage=post.stage)
 
     @gives(api, Statuses, "Your posts in every stage, the newest first.")
+    @refuses(api, s400="invalid_cursor")
     @signed_in
-    def get(self) -> Response:
+    @takes_query(OwnPostsQuery)
+    def get(self, query: OwnPostsQuery) -> Response:
         """Your own posts with their stage."""
-        return json_response({"posts": [queries.status(post) for post in queries.of_owner(auth.me().user_id)]})
+        return json_response(queries.of_owner(auth.me().user_id, query.cursor))
 
 
 @api.route("/post/<int:video_id>/")
