@@ -3,19 +3,25 @@
 `perform` is the only function RQ calls. A job's own function opens transactions with `transaction()`; long
 work between them (ffmpeg) holds no connection. A job that fails is tried again later; when its tries are
 used up it is dead, and its module's `given_up(error, **args)`, where there is one, says so to the person.
+A worker that is told to stop gives its job back: another goes on at once, and the try does not count.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import importlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import redis
+import sqlalchemy as sa
 import structlog
 from flask import Flask
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 import config
 from popoff import create_app
@@ -26,16 +32,37 @@ from popoff.kernel.errors import DomainError
 
 log = structlog.get_logger()
 
-HEARTBEAT_SECONDS = jobs.LEASE.total_seconds() / 3
+HEARTBEAT_SECONDS = jobs.LEASE.total_seconds() / 4
+ERROR_CHARACTERS = 500
+SPEAKS_FOR_ITSELF = (DomainError, OperationalError, InterfaceError, redis.RedisError)
+"""Trouble whose name says enough: no traceback until the tries are used up."""
 
 _apps: list[Flask] = []
+
+
+class Stopped(KeyboardInterrupt):
+    """This process has to end. Libraries know how to leave their connections when a KeyboardInterrupt strikes."""
+
+
+def stop(*_: object) -> None:
+    """The handler of SIGTERM in a process that runs a job."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped
 
 
 def application() -> Flask:
     """The application of this process; a forked work horse inherits its parent's."""
     if not _apps:
-        _apps.append(create_app())
+        app = create_app()
+        with app.app_context():
+            sa.event.listen(db.engine, "do_connect", _without_statement_limit)
+        _apps.append(app)
     return _apps[0]
+
+
+def _without_statement_limit(_dialect: object, _record: object, _args: object, options: dict[str, Any]) -> None:
+    """A job has a limit of time of its own; what protects requests would cut a recount short."""
+    options["options"] += " -c statement_timeout=0"
 
 
 @contextlib.contextmanager
@@ -53,13 +80,13 @@ def transaction() -> Iterator[None]:
 
 def perform(job_id: int) -> None:
     """Run one job. Told twice, or by a queue that is behind, it does nothing the second time."""
+    structlog.contextvars.clear_contextvars()
     with application().app_context():
         with transaction():
             job = jobs.claim(job_id)
             if job is None:
                 return
             db.session.expunge(job)
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(job=job.name, job_id=job.id, request_id=job.request_id)
         started = time.monotonic()
         with _lease(job):
@@ -68,30 +95,49 @@ def perform(job_id: int) -> None:
 
 
 def _run(job: Job) -> str:
-    module, function = load(job.name)
     try:
-        function(**job.args)
-    except Exception as error:  # noqa: BLE001 - whatever a job raises is noted on its row and tried again
-        db.session.rollback()
-        jobs.forget_staged()
-        return _failed(job, module, error)
-    with transaction():
-        jobs.finish(job)
-    return "done"
-
-
-def _failed(job: Job, module: Any, error: Exception) -> str:
-    code = error.error_code if isinstance(error, DomainError) else type(error).__name__
-    if job.attempts < config.current().job_attempts:
-        log.warning("job_failed", error=code, exc_info=error)
+        if job.attempts > config.current().job_attempts:  # its worker died again and again without a word
+            return _give_up(job, job.last_error or "")
+        load(job.name)[1](**job.args)
         with transaction():
-            jobs.retry_later(job, jobs.retry_delay(job.attempts), code)
-        return "retry"
-    log.error("job_dead", error=code, exc_info=error)
+            jobs.finish(job)
+        return "done"
+    except Stopped:
+        _clean_session()
+        with transaction():
+            jobs.give_back(job)
+        return "given back"
+    except Exception as error:  # noqa: BLE001 - whatever a job raises is noted on its row and tried again
+        _clean_session()
+        return _failed(job, error)
+
+
+def _clean_session() -> None:
+    db.session.rollback()
+    jobs.forget_staged()
+
+
+def _failed(job: Job, error: Exception) -> str:
+    code = error.error_code if isinstance(error, DomainError) else type(error).__name__
+    summary = f"{code}: {error}".splitlines()[0][:ERROR_CHARACTERS]
+    if job.attempts >= config.current().job_attempts:
+        log.error("job_dead", error=summary, exc_info=error)
+        return _give_up(job, summary)
+    wait = jobs.retry_delay(job.attempts)
+    trace = None if isinstance(error, SPEAKS_FOR_ITSELF) else error
+    log.warning("job_failed", error=summary, retry_in_seconds=wait.seconds, exc_info=trace)
     with transaction():
-        jobs.give_up(job, code)
+        jobs.retry_later(job, wait, summary)
+    return "retry"
+
+
+def _give_up(job: Job, error: str) -> str:
+    """The job is dead, and the person concerned hears of it, in one transaction."""
+    module, _ = load(job.name)
+    with transaction():
+        jobs.give_up(job, error)
         if hasattr(module, "given_up"):
-            module.given_up(code, **job.args)
+            module.given_up(error, **job.args)
     return "dead"
 
 
@@ -106,20 +152,24 @@ def load(name: str) -> tuple[Any, Callable[..., None]]:
 def _lease(job: Job) -> Iterator[None]:
     """Say every few seconds that the job is in good hands, as long as the block runs."""
     over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(HEARTBEAT_SECONDS):
-            with application().app_context():
-                try:
-                    with transaction():
-                        jobs.extend_lease(job)
-                except Exception as error:  # noqa: BLE001 - a missed beat is made up for by the next one
-                    log.warning("heartbeat_missed", error=type(error).__name__)
-
-    thread = threading.Thread(target=beat, daemon=True)
+    beat = contextvars.copy_context().run  # log lines of the other thread name the job, too
+    thread = threading.Thread(target=beat, args=(_beat, job, over), daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
+
+
+def _beat(job: Job, over: threading.Event) -> None:
+    while not over.wait(HEARTBEAT_SECONDS):
+        try:
+            with application().app_context(), transaction():
+                ours = jobs.extend_lease(job)
+        except Exception as error:  # noqa: BLE001 - a missed beat is made up for by the next one
+            log.warning("heartbeat_missed", error=type(error).__name__)
+        else:
+            if not ours:
+                log.warning("lease_lost")  # another runs it, too: both write the same, and its word counts
+                return

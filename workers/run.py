@@ -3,8 +3,12 @@ and `python -m workers.run burst`, which does what is due and ends."""
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import sys
 import time
+from collections.abc import Sequence
 
 import redis
 import rq
@@ -13,47 +17,114 @@ import structlog
 import config
 from popoff.adapters import jobs
 from popoff.kernel.db import db
-from workers import schedule
+from workers import base, schedule
 from workers.base import application, load, transaction
 from workers.transcode import sweep_work
 
 log = structlog.get_logger()
 
+SIGN_OF_LIFE_SECONDS = 5
+"""How often a worker tells Redis that it lives, busy or idle."""
+_RETRY_SECONDS = 1.0
+
 
 class Worker(rq.Worker):
-    """An RQ worker that shares no database connection with the work horses it forks."""
+    """An RQ worker whose work horses share no connection with it, and give their job back when it has to stop.
+
+    A Redis that is away costs neither the worker nor the job it runs.
+    """
+
+    max_connection_wait_time = 4.0
+
+    def __init__(self, queues: Sequence[str]) -> None:
+        # It waits in a blocking read for longer than a request may: it has a client of its own.
+        super().__init__(
+            list(queues),
+            connection=redis.Redis.from_url(config.current().redis_url, socket_connect_timeout=5),
+            worker_ttl=SIGN_OF_LIFE_SECONDS + 15,  # RQ looks up from its blocking read 15 s before this
+            job_monitoring_interval=SIGN_OF_LIFE_SECONDS,
+            maintenance_interval=600,
+        )
+        self.stopping = False
+
+    def run(self, *, burst: bool = False) -> None:
+        """Take jobs until told to stop; with `burst`, until the queues are empty."""
+        self.work(burst=burst, logging_level="WARNING")
+
+    def subscribe(self) -> None:
+        """RQ's orders by message are not used: no thread, so that forks are plain."""
 
     def execute_job(self, job: rq.job.Job, queue: rq.Queue) -> None:
         with application().app_context():
             db.engine.dispose()
         super().execute_job(job, queue)
 
+    def setup_work_horse_signals(self) -> None:
+        super().setup_work_horse_signals()
+        signal.signal(signal.SIGTERM, base.stop)
 
-def work(queues: list[str]) -> None:
-    """Take jobs from these queues until told to stop; a job that is running is finished first."""
-    sweep_work()
-    application()
-    for name in jobs.JOBS:
-        load(name)
-    # A worker waits in a blocking read for much longer than a request may: it gets a client of its own.
-    connection = redis.Redis.from_url(config.current().redis_url, health_check_interval=15, socket_connect_timeout=5)
-    worker = Worker(queues, connection=connection, worker_ttl=60, job_monitoring_interval=15, maintenance_interval=600)
-    worker.work(with_scheduler=False, logging_level="WARNING")
+    def handle_warm_shutdown_request(self) -> None:
+        """SIGTERM or SIGINT: the job in hand goes back in line."""
+        self.stopping = True
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGTERM)
+
+    def monitor_work_horse(self, job: rq.job.Job, queue: rq.Queue) -> None:
+        """Look after the job until it ends, with or without Redis."""
+        while True:
+            try:
+                return super().monitor_work_horse(job, queue)
+            except redis.RedisError as error:
+                if not self.horse_pid:  # it has ended, and the outbox knows how
+                    return None
+                log.warning("queue_away", error=type(error).__name__)
+
+
+def work(queues: Sequence[str]) -> None:
+    """Take jobs from these queues until told to stop. Waits for a Redis that is away."""
+    _prepare()
+    while True:
+        try:
+            worker = Worker(queues)
+            worker.run()
+            if worker.stopping:
+                return
+        except redis.RedisError as error:
+            log.warning("queue_away", error=type(error).__name__)
+        for signum in (signal.SIGTERM, signal.SIGINT):  # no job is in hand: a signal may just end us
+            signal.signal(signum, signal.SIG_DFL)
+        time.sleep(_RETRY_SECONDS)
 
 
 def burst() -> None:
     """Do everything that is due, wait for what fails and comes back, and end when nothing is left."""
-    queues = list(jobs.QUEUES)
-    worker = Worker(queues, connection=jobs.connection(), worker_ttl=60)
+    _prepare()
+    worker = Worker(jobs.QUEUES)
     with application().app_context():
-        while True:
+        while not worker.stopping:
             with transaction():
                 jobs.sweep()
                 left = jobs.unfinished()
             if not left:
                 return
-            worker.work(burst=True, logging_level="WARNING")
-            time.sleep(0.5)
+            worker.run(burst=True)
+            time.sleep(_RETRY_SECONDS / 4)
+
+
+def _prepare() -> None:
+    """What every work horse is to inherit, so that it starts at once."""
+    sweep_work()
+    application()
+    for name in jobs.JOBS:
+        load(name)
+    logging.getLogger("rq.worker").addFilter(_shorten)
+
+
+def _shorten(record: logging.LogRecord) -> bool:
+    """A Redis that is away is told in one line."""
+    if record.exc_info and isinstance(record.exc_info[1], redis.RedisError):
+        record.exc_info = None
+    return True
 
 
 def main(arguments: list[str]) -> int:

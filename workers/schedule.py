@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from datetime import datetime, timedelta
 
 import redis
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 LEADER_LOCK = 7_061_101
 TICK_SECONDS = 1.0
+REST = 10
+"""A round that took long, because very many jobs wait, is followed by this many times its length of rest."""
 
 RECURRING: dict[str, timedelta] = {
     "feed.trending": timedelta(seconds=30),
@@ -42,22 +45,37 @@ def run() -> None:
     with application().app_context():
         while not stop.is_set():
             try:
-                _lead(stop)
-            except (SQLAlchemyError, redis.RedisError) as error:
+                lead(stop)
+            except SQLAlchemyError as error:
                 log.warning("schedule_waits", error=type(error).__name__)
             stop.wait(TICK_SECONDS)
 
 
-def _lead(stop: threading.Event) -> None:
-    """Tick as long as this process holds the leader's lock, which lives on a connection of its own."""
+def lead(stop: threading.Event) -> None:
+    """Tick until `stop`, if no other process leads.
+
+    The leader's lock lives on a connection of its own, which is not of the pool: closing it ends it, and the lock.
+    """
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
         if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(LEADER_LOCK))):
             return
         log.info("schedule_leads")
-        due = dict.fromkeys(RECURRING, clock.now())
-        while not stop.wait(TICK_SECONDS):
+        with transaction():
+            due = next_times()
+        wait = 0.0
+        while not stop.wait(wait):
+            started = time.monotonic()
             connection.execute(sa.text("SELECT 1"))
             tick(due)
+            wait = max(TICK_SECONDS, REST * (time.monotonic() - started))
+
+
+def next_times() -> dict[str, datetime]:
+    """When each recurring job is due next, after what was staged before: a restart is no reason to recount all."""
+    last = jobs.last_staged(RECURRING)
+    now = clock.now()
+    return {name: last[name] + every if name in last else now for name, every in RECURRING.items()}
 
 
 def tick(due: dict[str, datetime]) -> None:
@@ -70,8 +88,8 @@ def tick(due: dict[str, datetime]) -> None:
                 due[name] = now + every
     try:
         with transaction():
-            sent = jobs.sweep()
-        if sent:
-            log.info("jobs_sent_again", count=sent)
+            told = jobs.sweep()
+        if told:
+            log.info("jobs_told_again", count=told)
     except redis.RedisError as error:
         log.warning("queue_away", error=type(error).__name__)

@@ -2,15 +2,18 @@
 
 `stage` writes a row in the caller's transaction, so a rolled-back change leaves no job and a committed
 one always has its own. After the commit the edge calls `send_staged`; when Redis is away nothing is
-lost, because `sweep` (run every second by the scheduler) sends whatever no worker has taken. A row is
+lost, because `sweep` (run every second by the scheduler) tells again whatever waits in no queue. A row is
 finished only by the worker that did the work, so Redis may lose everything at any moment.
 
 States: ready -> running -> done | ready again (a retry is due at `run_after`) | dead (tries used up).
+A running job whose lease ran out is as good as a ready one: whoever hears of it takes it over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,11 +22,11 @@ import redis
 import rq
 import sqlalchemy as sa
 import structlog
-from rq.job import JobStatus
 from sqlalchemy import orm
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 import config
+from popoff.adapters import redis_client
 from popoff.kernel import clock
 from popoff.kernel.db import Base, db
 
@@ -52,11 +55,12 @@ JOBS: dict[str, JobSpec] = {
 }
 QUEUES = ("media", "default")
 
-LEASE = timedelta(seconds=45)
+LEASE = timedelta(seconds=30)
 """How long a worker may stay silent before its job goes to another."""
 
 _SEND_GRACE = timedelta(seconds=2)
-_SWEEP_BATCH = 500
+_SEND_BATCH = 500
+_NEWS = re.compile(rb"popoff-(\d+)-")
 
 
 class Job(Base):
@@ -90,23 +94,30 @@ class Job(Base):
 def stage(name: str, *, unique_key: str | None = None, delay: timedelta = timedelta(), **args: int | str) -> None:
     """Add a job to this transaction; it can run once the transaction has committed.
 
-    Arguments are ids, never objects. With `unique_key` a job that is already waiting under the same key
-    serves this call too.
+    Arguments are ids, never objects. With `unique_key` a job that is already waiting under the same key serves
+    this call too, by the sooner of the two times. No worker takes that job before this transaction has ended, so
+    it sees what is written here.
     """
     if name not in JOBS:
         raise LookupError(f"no job is called {name!r}")
     now = clock.now()
-    row = {
-        "name": name,
-        "args": args,
-        "unique_key": unique_key,
-        "created_at": now,
-        "run_after": now + delay,
-        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
-    }
-    statement = insert(Job).values(row).on_conflict_do_nothing().returning(Job.id)
-    job_id = db.session.execute(statement).scalar_one_or_none()
-    if job_id is not None and not delay:
+    statement = insert(Job).values(
+        name=name,
+        args=args,
+        unique_key=unique_key,
+        created_at=now,
+        run_after=now + delay,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=[Job.unique_key],
+        index_where=sa.text("state = 'ready' AND unique_key IS NOT NULL"),
+        set_={"run_after": sa.func.least(Job.run_after, statement.excluded.run_after)},
+    )
+    # A row that this statement inserted, rather than updated, was never deleted or locked by anybody: xmax is 0.
+    returning = statement.returning(Job.id, sa.literal_column("xmax = 0", sa.Boolean))
+    job_id, is_new = db.session.execute(returning).one()
+    if is_new and not delay:
         db.session.info.setdefault("staged_jobs", []).append((job_id, name))
 
 
@@ -118,75 +129,75 @@ def forget_staged() -> None:
 def send_staged() -> None:
     """After the commit: tell RQ at once. A queue that is away costs a warning, not the request."""
     staged = db.session.info.pop("staged_jobs", [])
-    if not staged:
-        return
     try:
-        for job_id, name in staged:
-            _enqueue(job_id, name, attempt=0)
+        _tell(staged)
     except redis.RedisError as error:
         log.warning("queue_away", jobs=len(staged), error=type(error).__name__)
 
 
 def connection() -> redis.Redis:
     """A client of the queue's Redis that gives up soon: requests must not hang on it."""
-    url = config.current().redis_url
-    if url not in _connections:
-        _connections[url] = redis.Redis.from_url(
-            url, socket_connect_timeout=1, socket_timeout=2, health_check_interval=15
-        )
-    return _connections[url]
+    return redis_client.client(config.current().redis_url)
 
 
-_connections: dict[str, redis.Redis] = {}
-
-
-def _rq_id(job_id: int, attempt: int) -> str:
-    return f"popoff-{job_id}-{attempt}"
-
-
-def _enqueue(job_id: int, name: str, attempt: int) -> None:
-    spec = JOBS[name]
-    queue = rq.Queue(spec.queue, connection=connection())
-    queue.enqueue_call(
-        "workers.base.perform",
-        args=(job_id,),
-        job_id=_rq_id(job_id, attempt),
-        timeout=spec.timeout,
-        result_ttl=0,
-        failure_ttl=3600,
-        description=f"{name} #{job_id}",
-    )
+def _tell(jobs: Sequence[tuple[int, str]]) -> None:
+    """Put the news of these jobs (id, name) into their queues. Raises redis.RedisError."""
+    for first in range(0, len(jobs), _SEND_BATCH):
+        with connection().pipeline() as pipeline:
+            for job_id, name in jobs[first : first + _SEND_BATCH]:
+                spec = JOBS[name]
+                rq.Queue(spec.queue, connection=connection()).enqueue_call(
+                    "workers.base.perform",
+                    args=(job_id,),
+                    job_id=f"popoff-{job_id}-{secrets.token_hex(4)}",
+                    timeout=spec.timeout,
+                    result_ttl=0,
+                    failure_ttl=3600,
+                    description=f"{name} #{job_id}",
+                    pipeline=pipeline,
+                )
+            pipeline.execute()
 
 
 def sweep() -> int:
-    """Send every due job that the queue does not know, and give up leases that ran out.
+    """Tell again of every job that is due and waits in no queue; writes nothing to the database.
 
-    Returns how many were sent. Raises redis.RedisError when the queue is away (nothing is lost by it).
+    What counts is whether the news lies in a queue, not what RQ believes of it: RQ's own records outlive
+    a worker that was killed between taking the news and the job. News of a job that another worker is just taking
+    is harmless. Returns how many were told. Raises redis.RedisError when the queue is away (nothing is lost by it).
     """
     now = clock.now()
-    db.session.execute(
-        sa.update(Job)
-        .where(Job.state == "running", Job.lease_until < now)
-        .values(state="ready", run_after=now, lease_until=None, last_error="the worker fell silent")
-    )
     due = db.session.execute(
-        sa.select(Job.id, Job.name, Job.attempts)
-        .where(Job.state == "ready", Job.run_after < now, Job.created_at < now - _SEND_GRACE)
+        sa.select(Job.id, Job.name)
+        .where(_free(now), Job.state.in_(["ready", "running"]), Job.created_at < now - _SEND_GRACE)
         .order_by(Job.run_after)
-        .limit(_SWEEP_BATCH)
     ).all()
-    unknown = [job for job in due if not _waiting_in_queue(_rq_id(job.id, job.attempts))]
-    for job in unknown:
-        _enqueue(job.id, job.name, job.attempts)
-    return len(unknown)
+    if not due:
+        return 0
+    told = _told()
+    untold = [(job.id, job.name) for job in due if job.id not in told]
+    _tell(untold)
+    return len(untold)
 
 
-def _waiting_in_queue(rq_id: str) -> bool:
-    try:
-        status = rq.job.Job.fetch(rq_id, connection=connection()).get_status()
-    except rq.exceptions.NoSuchJobError:
-        return False
-    return status in (JobStatus.QUEUED, JobStatus.STARTED)
+def _told() -> set[int]:
+    """The jobs whose news waits in a queue."""
+    with connection().pipeline(transaction=False) as pipeline:
+        for name in QUEUES:
+            pipeline.lrange(rq.Queue(name, connection=connection()).key, 0, -1)
+        waiting = [rq_id for queue in pipeline.execute() for rq_id in queue]
+    return {int(found[1]) for found in map(_NEWS.match, waiting) if found}
+
+
+def _free(now: datetime) -> sa.ColumnElement[bool]:
+    """Due and in nobody's hands. A job that this release does not know waits for a worker that does."""
+    return sa.and_(
+        Job.name.in_(JOBS),
+        sa.or_(
+            sa.and_(Job.state == "ready", Job.run_after <= now),
+            sa.and_(Job.state == "running", Job.lease_until < now),
+        ),
+    )
 
 
 def unfinished() -> int:
@@ -194,19 +205,29 @@ def unfinished() -> int:
     return db.session.scalar(sa.select(sa.func.count()).where(Job.state.in_(["ready", "running"]))) or 0
 
 
+def last_staged(names: Iterable[str]) -> dict[str, datetime]:
+    """When a job of each of these names was staged last, as far as the outbox remembers."""
+    last = sa.select(Job.name, sa.func.max(Job.created_at)).where(Job.name.in_(list(names))).group_by(Job.name)
+    return dict(db.session.execute(last).all())
+
+
 def claim(job_id: int) -> Job | None:
-    """Take a job for this worker, or None when it is done, taken, or not due (news may come twice)."""
+    """Take a job for this worker, or None when it is done, taken, or not due (news may come twice).
+
+    `attempts` counts the takings and tells them apart: what a worker says later of its job holds only
+    while nobody else has taken it.
+    """
     now = clock.now()
     return db.session.execute(
         sa.update(Job)
-        .where(
-            Job.id == job_id,
-            sa.or_(
-                sa.and_(Job.state == "ready", Job.run_after <= now),
-                sa.and_(Job.state == "running", Job.lease_until < now),
-            ),
+        .where(Job.id == job_id, _free(now))
+        .values(
+            state="running",
+            attempts=Job.attempts + 1,
+            lease_until=now + LEASE,
+            unique_key=None,
+            last_error=sa.case((Job.state == "running", "worker_fell_silent"), else_=Job.last_error),
         )
-        .values(state="running", attempts=Job.attempts + 1, lease_until=now + LEASE, unique_key=None)
         .returning(Job)
     ).scalar_one_or_none()
 
@@ -223,6 +244,11 @@ def extend_lease(job: Job) -> bool:
 
 def finish(job: Job) -> None:
     _close(job, state="done", finished_at=clock.now(), last_error=None)
+
+
+def give_back(job: Job) -> None:
+    """The worker has to stop: another takes the job at once, and this try does not count."""
+    _close(job, state="ready", run_after=clock.now(), attempts=Job.attempts - 1)
 
 
 def retry_later(job: Job, delay: timedelta, error: str) -> None:

@@ -1,0 +1,10 @@
+"""`workers.run` with the jobs of these tests: `python -m tests.integration.jobs.worker worker QUEUE...`."""
+
+import sys
+
+from tests.integration.jobs import tasks
+from workers.run import main
+
+if __name__ == "__main__":
+    tasks.install()
+    sys.exit(main(sys.argv[1:]))
