@@ -20,7 +20,7 @@ def create_app() -> Flask:
     from popoff.blueprints import api, site, store
     from popoff.kernel import db, logs
     from popoff.kernel.secrets import kept_secret
-    from popoff.web import application, auth, errors
+    from popoff.web import application, errors
 
     settings = config.current()
     if not settings.secret_key:
@@ -47,7 +47,6 @@ def create_app() -> Flask:
     Migrate(app, db.db, directory=str(config.PROJECT / "migrations"))
     CSRFProtect(app).exempt(api.blueprint)
     app.extensions["csrf"].exempt(store.blueprint)
-    auth.login_manager.init_app(app)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(store.blueprint)
     app.register_blueprint(site.blueprint)

@@ -25,15 +25,15 @@ def is_visible(now: datetime | None = None) -> sa.ColumnElement[bool]:
     )
 
 
-def by_id(user_id: int) -> User | None:
-    return db.session.get(User, user_id)
-
-
 def by_login(name: str) -> User | None:
     """The person who signs in as `name`: a username, or an email address."""
     return db.session.execute(
         sa.select(User).where(sa.or_(User.username_key == username_key(name), User.email_key == email_key(name)))
     ).scalar_one_or_none()
+
+
+def user_not_found() -> NotFound:
+    return NotFound("User not found.", code="user_not_found")
 
 
 def visible_by_username(username: str) -> User:
@@ -42,17 +42,33 @@ def visible_by_username(username: str) -> User:
         sa.select(User).where(User.username_key == username_key(username), is_visible())
     ).scalar_one_or_none()
     if found is None:
-        raise NotFound("User not found.", code="user_not_found")
+        raise user_not_found()
     return found
 
 
-def devices(user_id: int) -> Sequence[Token]:
-    """Tokens that still work, the latest used first."""
-    return db.session.scalars(
+def was_signed_in_from(user_id: int, address: str) -> bool:
+    """Whether a device that is, or lately was, signed in has this network address."""
+    return bool(db.session.scalar(sa.select(sa.exists().where(Token.user_id == user_id, Token.address == address))))
+
+
+def devices(user_id: int) -> list[dict[str, Any]]:
+    """Signed-in devices, the latest used first."""
+    tokens = db.session.scalars(
         sa.select(Token)
         .where(Token.user_id == user_id, Token.expires_at > clock.now())
-        .order_by(Token.last_used_at.desc())
-    ).all()
+        .order_by(Token.last_used_at.desc(), Token.id.desc())
+    )
+    return [
+        {
+            "id": token.id,
+            "device": token.device,
+            "address": token.address,
+            "created_at": rfc3339(token.created_at),
+            "last_used_at": rfc3339(token.last_used_at),
+            "expires_at": rfc3339(token.expires_at),
+        }
+        for token in tokens
+    ]
 
 
 def export(user_id: int) -> dict[str, Any]:
@@ -66,17 +82,8 @@ def export(user_id: int) -> dict[str, Any]:
         "last_name": user.last_name,
         "role": user.role,
         "created_at": rfc3339(user.created_at),
-        "devices": [
-            {
-                "id": token.id,
-                "device": token.device,
-                "address": token.address,
-                "created_at": rfc3339(token.created_at),
-                "last_used_at": rfc3339(token.last_used_at),
-                "expires_at": rfc3339(token.expires_at),
-            }
-            for token in devices(user_id)
-        ],
+        "suspended_until": rfc3339(user.suspended_until) if user.suspended_until else None,
+        "devices": devices(user_id),
     }
 
 

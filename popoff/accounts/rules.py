@@ -100,9 +100,13 @@ _COMMON_PASSWORDS = frozenset(
 )
 
 
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Letters and marks that show nothing: with them a name could be blank, or look like another."""
+
+
 def username_key(name: str) -> str:
-    """The form in which names must differ: compatibility forms and case do not count."""
-    return unicodedata.normalize("NFKC", name).casefold()
+    """The form in which names must differ: compatibility forms, case and outer white space do not count."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.strip()).casefold())
 
 
 def check_username(name: str) -> str:
@@ -112,18 +116,18 @@ def check_username(name: str) -> str:
     for a path, a mention or markup.
     """
     shown = unicodedata.normalize("NFC", name.strip())
-    plain = re.sub(r"(?<=\w)[.\-_](?=\w)", "", shown)
-    fits = (
-        len(shown) in USERNAME_LENGTH
-        and bool(plain)
-        and all(unicodedata.category(char)[0] in "LN" or unicodedata.category(char) in ("Mn", "Mc") for char in plain)
-        and unicodedata.category(plain[0])[0] in "LN"
-    )
-    if not fits:
+    if len(shown) not in USERNAME_LENGTH or not all(_is_word(part) for part in re.split(r"[._-]", shown)):
         raise Invalid("Usernames have 2 to 30 letters or digits, with . _ or - between them.", code="invalid_username")
     if username_key(shown) in _RESERVED:
         raise Invalid("This username is reserved.", code="invalid_username")
     return shown
+
+
+def _is_word(text: str) -> bool:
+    """A letter or digit, then letters, digits and the marks that some scripts write on them."""
+    kinds = ["L" if category[0] == "L" else category for category in map(unicodedata.category, text)]
+    starts_well = kinds[:1] in (["L"], ["Nd"])
+    return starts_well and set(kinds) <= {"L", "Nd", "Mn", "Mc"} and not _INVISIBLE.search(text)
 
 
 def check_email(address: str) -> str:
@@ -135,7 +139,8 @@ def check_email(address: str) -> str:
 
 
 def email_key(address: str) -> str:
-    return unicodedata.normalize("NFKC", address).casefold()
+    """The form in which addresses must differ."""
+    return unicodedata.normalize("NFKC", address.strip()).casefold()
 
 
 def check_password(password: str, *, username: str = "", email: str = "") -> None:
@@ -148,17 +153,16 @@ def check_password(password: str, *, username: str = "", email: str = "") -> Non
         raise Invalid("This password is too easy to guess.", code="weak_password")
 
 
-_LONGEST_WAIT = timedelta(minutes=15)
 FORGET_FAILURES_AFTER = timedelta(hours=1)
-ACCOUNT_WIDE_FACTOR = 4
-"""An account as a whole, from any address, bears this many times the failures of one address before it
-waits, and waits at most `ACCOUNT_WIDE_WAIT`, so that strangers cannot lock its owner out."""
-ACCOUNT_WIDE_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(minutes=15)
+"""For one account from one address."""
+SHARED_FACTOR = 4
+SHARED_WAIT = timedelta(seconds=30)
+"""An account as a whole and an address as a whole bear SHARED_FACTOR times the failures before anybody waits, and
+wait at most SHARED_WAIT: strangers cannot lock a person out, nor neighbours behind one address each other."""
 
 
-def login_wait(
-    failures: int, last_failed_at: datetime, now: datetime, *, free: int, longest: timedelta = _LONGEST_WAIT
-) -> timedelta:
+def login_wait(failures: int, last_failed_at: datetime, now: datetime, *, free: int, longest: timedelta) -> timedelta:
     """How long until the next try: nothing for the first `free` failures, then 1, 2, 4 ... seconds."""
     if failures < free or now - last_failed_at > FORGET_FAILURES_AFTER:
         return timedelta()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,12 +20,14 @@ from popoff.accounts import queries, rules
 from popoff.accounts.models import LoginFailures, Token, User
 from popoff.accounts.rules import Role
 from popoff.kernel import clock
-from popoff.kernel.db import constraint_errors, db
+from popoff.kernel.db import advisory_lock, constraint_errors, db
 from popoff.kernel.errors import Invalid, NotFound, TooMany, Unauthenticated
 
 _hasher = PasswordHasher()
 _DUPLICATE = "Account with username or email already exists"
 _TOUCH_EVERY = timedelta(hours=1)
+_LOGIN_LOCKS = 1
+"""The space of our advisory locks."""
 
 
 class LoginRefused(Invalid):
@@ -79,72 +84,81 @@ def register(
 
 
 def login(name: str, password: str, device: Device) -> tuple[User, str]:
-    """The person and a new token for this device. Raises as `check_login`."""
-    user = check_login(name, password, device.address)
+    """The person with this name and password, and a new token for this device.
+
+    Who is within the grace period of a deletion comes back by this. Raises LoginRefused (the same for an unknown
+    name and a wrong password, in the same time; code `account_suspended` for the suspended) and TooMany.
+    """
+    user = queries.by_login(name)
+    _check_password(user, password, device.address, account=_account(user, name), refusal=LoginRefused())
+    if user is not None and rules.is_suspended(user.suspended_until, clock.now()):
+        raise LoginRefused("This account is suspended.", code="account_suspended")
+    if user is None or not _comes_back(user):
+        raise LoginRefused
+    if _hasher.check_needs_rehash(user.password_hash):
+        user.password_hash = _hasher.hash(password)
     return user, issue_token(user, device)
 
 
-def check_login(name: str, password: str, address: str) -> User:
-    """The person with this name and password. Who is within the grace period of a deletion comes back by this.
+def _comes_back(user: User) -> bool:
+    """Withdraw a deletion that was asked for. False when it has just been carried out."""
+    if user.deletion_requested_at is None:
+        return True
+    back = sa.update(User).where(User.id == user.id).values(deletion_requested_at=None).returning(User.id)
+    return db.session.scalar(back) is not None
 
-    Raises LoginRefused (the same for an unknown name and a wrong password, in the same time) and TooMany.
+
+def _check_password(user: User | None, password: str, address: str, *, account: str, refusal: LoginRefused) -> None:
+    """Raises `refusal` for a wrong password, and TooMany when too many came before it.
+
+    Tries at one account queue behind one another, so that guesses cannot overtake the count of failures.
     """
-    keys = _throttle_keys(name, address)
-    _check_throttle(keys)
-    user = queries.by_login(name)
-    if not _password_fits(user, password) or user is None:
-        _count_failure(keys)
-        raise LoginRefused
-    db.session.execute(sa.delete(LoginFailures).where(LoginFailures.key.in_([keys[0], keys[1]])))
-    if rules.is_suspended(user.suspended_until, clock.now()):
-        raise LoginRefused("This account is suspended.", code="account_suspended")
-    user.deletion_requested_at = None
-    if _hasher.check_needs_rehash(user.password_hash):
-        user.password_hash = _hasher.hash(password)
-    return user
+    advisory_lock(_LOGIN_LOCKS, int.from_bytes(hashlib.sha256(account.encode()).digest()[:4], signed=True))
+    keys = {"pair": f"pair:{account}:{address}", "account": f"account:{account}", "address": f"address:{address}"}
+    _check_throttle(keys, familiar=user is not None and queries.was_signed_in_from(user.id, address))
+    if not _password_fits(user, password):
+        _count_failure(keys.values())
+        raise refusal
+    db.session.execute(sa.delete(LoginFailures).where(LoginFailures.key.in_([keys["pair"], keys["account"]])))
+
+
+def _account(user: User | None, name: str) -> str:
+    """What failures are counted under: the same for every way of naming an account."""
+    return str(user.id) if user else hashlib.sha256(rules.username_key(name).encode()).hexdigest()[:32]
 
 
 def _password_fits(user: User | None, password: str) -> bool:
     """An unknown name costs as much time as a known one, so that names cannot be tried out."""
     try:
-        return _hasher.verify(user.password_hash if user else _dummy_hash(), password)
+        return _hasher.verify(user.password_hash if user else _nobodys_hash(), password) and user is not None
     except (VerificationError, InvalidHashError):
         return False
 
 
-_dummy: list[str] = []
+@functools.cache
+def _nobodys_hash() -> str:
+    return _hasher.hash(secrets.token_hex(16))
 
 
-def _dummy_hash() -> str:
-    if not _dummy:
-        _dummy.append(_hasher.hash(secrets.token_hex(16)))
-    return _dummy[0]
-
-
-def _throttle_keys(name: str, address: str) -> tuple[str, str, str]:
-    """(this account from this address, this account from anywhere, this address with any account)."""
-    account = hashlib.sha256(rules.username_key(name).encode()).hexdigest()[:32]
-    return f"pair:{account}:{address}", f"account:{account}", f"address:{address}"
-
-
-def _check_throttle(keys: tuple[str, str, str]) -> None:
+def _check_throttle(keys: Mapping[str, str], *, familiar: bool) -> None:
+    """Where a person has signed in before, only failures of this account from this very address count."""
     free = config.current().login_free_failures
-    found = {row.key: row for row in db.session.scalars(sa.select(LoginFailures).where(LoginFailures.key.in_(keys)))}
-    now = clock.now()
-    waits = [timedelta()]
-    for key, row in found.items():
-        if key.startswith("account:"):
-            allowance = {"free": free * rules.ACCOUNT_WIDE_FACTOR, "longest": rules.ACCOUNT_WIDE_WAIT}
-        else:
-            allowance = {"free": free if key.startswith("pair:") else free * rules.ACCOUNT_WIDE_FACTOR}
-        waits.append(rules.login_wait(row.failures, row.last_failed_at, now, **allowance))  # type: ignore[arg-type]
-    seconds = max(waits).total_seconds()
-    if seconds > 0:
-        wait = int(seconds) + 1
-        raise TooMany(f"Too many wrong logins. Please wait {wait} seconds.", code="login_throttled", retry_after=wait)
+    shared = (free * rules.SHARED_FACTOR, rules.SHARED_WAIT)
+    patience = {keys["pair"]: (free, rules.LONGEST_WAIT)}
+    if not familiar:
+        patience |= {keys["account"]: shared, keys["address"]: shared}
+    rows = db.session.scalars(sa.select(LoginFailures).where(LoginFailures.key.in_(patience)))
+    now, wait = clock.now(), timedelta()
+    for row in rows:
+        allowed, longest = patience[row.key]
+        wait = max(wait, rules.login_wait(row.failures, row.last_failed_at, now, free=allowed, longest=longest))
+    if wait:
+        seconds = math.ceil(wait.total_seconds())
+        sentence = f"Too many wrong logins. Please wait {seconds} second{'' if seconds == 1 else 's'}."
+        raise TooMany(sentence, code="login_throttled", retry_after=seconds)
 
 
-def _count_failure(keys: tuple[str, str, str]) -> None:
+def _count_failure(keys: Iterable[str]) -> None:
     now = clock.now()
     for key in sorted(keys):
         statement = insert(LoginFailures).values(key=key, failures=1, last_failed_at=now)
@@ -208,32 +222,36 @@ def authenticate(secret: str) -> Principal:
 
 def revoke(user_id: int, token_id: int) -> None:
     """Sign one device out. Raises NotFound (code `device_not_found`)."""
-    gone = db.session.execute(
-        sa.delete(Token).where(Token.id == token_id, Token.user_id == user_id).returning(Token.id)
-    ).scalar_one_or_none()
-    if gone is None:
+    gone = sa.delete(Token).where(Token.id == token_id, Token.user_id == user_id).returning(Token.id)
+    if db.session.scalar(gone) is None:
         raise NotFound("This device is not signed in.", code="device_not_found")
 
 
+def sign_out(principal: Principal) -> None:
+    """Sign the device out that speaks; one that was signed out meanwhile stays so."""
+    db.session.execute(sa.delete(Token).where(Token.id == principal.token_id))
+
+
 def revoke_all(user_id: int, *, keep_token_id: int | None = None) -> None:
+    """Sign every device out, but for one."""
     db.session.execute(sa.delete(Token).where(Token.user_id == user_id, Token.id != (keep_token_id or 0)))
 
 
-def change_password(user_id: int, old: str, new: str, *, keep_token_id: int) -> None:
-    """Set a new password and sign every other device out. Raises LoginRefused or Invalid."""
-    user = db.session.get_one(User, user_id)
-    if not _password_fits(user, old):
-        raise LoginRefused("The old password is not right.")
+def change_password(me: Principal, old: str, new: str, address: str) -> None:
+    """Set a new password and sign every other device out. Raises LoginRefused, TooMany or Invalid."""
+    user = db.session.get_one(User, me.user_id)
+    refusal = LoginRefused("The old password is not right.")
+    _check_password(user, old, address, account=_account(user, ""), refusal=refusal)
     rules.check_password(new, username=user.username, email=user.email)
     user.password_hash = _hasher.hash(new)
-    revoke_all(user_id, keep_token_id=keep_token_id)
+    revoke_all(me.user_id, keep_token_id=me.token_id)
 
 
 def set_role(name: str, role: Role) -> User:
     """Raises NotFound (code `user_not_found`)."""
     user = queries.by_login(name)
     if user is None:
-        raise NotFound("User not found.", code="user_not_found")
+        raise queries.user_not_found()
     user.role = role.value
     db.session.flush()
     return user
@@ -246,17 +264,17 @@ def became_creator(user_id: int) -> None:
     )
 
 
-def request_deletion(user_id: int, password: str | None) -> User:
+def request_deletion(me: Principal, password: str | None, address: str) -> None:
     """Leave: hidden and signed out everywhere at once, removed after the grace period unless they sign in again.
 
-    The phone app sends no password; when one is sent it must be right. Raises LoginRefused.
+    The phone app sends no password; when one is sent it must be right. Raises LoginRefused, TooMany.
     """
-    user = db.session.get_one(User, user_id)
-    if password is not None and not _password_fits(user, password):
-        raise LoginRefused("The password is not right.")
+    user = db.session.get_one(User, me.user_id)
+    if password is not None:
+        refusal = LoginRefused("The password is not right.")
+        _check_password(user, password, address, account=_account(user, ""), refusal=refusal)
     user.deletion_requested_at = clock.now()
-    revoke_all(user_id)
-    return user
+    revoke_all(me.user_id)
 
 
 def lock_due_for_deletion(user_id: int) -> User | None:
@@ -272,3 +290,13 @@ def erase(user: User) -> None:
     """Remove the person's row; what hangs on it in this domain goes along."""
     db.session.delete(user)
     db.session.flush()
+
+
+def tidy() -> int:
+    """Forget tokens that have expired and failures that count no more. Returns how many rows there were."""
+    now = clock.now()
+    stale = (
+        sa.delete(Token).where(Token.expires_at <= now),
+        sa.delete(LoginFailures).where(LoginFailures.last_failed_at < now - rules.FORGET_FAILURES_AFTER),
+    )
+    return sum(db.session.execute(statement).rowcount for statement in stale)  # type: ignore[attr-defined]

@@ -2,57 +2,67 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, render_template, session, url_for
-from flask_login import current_user, login_user, logout_user
+import ipaddress
+import re
+
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import InputRequired, Length, Regexp
 
 from popoff.accounts import service
 from popoff.feed import service as feed
-from popoff.kernel.errors import DomainError
+from popoff.kernel.errors import DomainError, NotFound
 from popoff.web import auth, health, metrics
 from popoff.web.access import public
+from popoff.web.errors import headers_of, status_of
 from popoff.web.responses import json_response
 
 blueprint = Blueprint("site", __name__)
 
 CLIPS = 12
+NO_NUL = Regexp(r"[^\0]*\Z", message="This holds a character that cannot be stored.")
 
 
 class LoginForm(FlaskForm):
-    username = StringField("Username or email", [InputRequired(), Length(max=320)])
-    password = PasswordField("Password", [InputRequired(), Length(max=1000)])
+    username = StringField("Username or email", [InputRequired(), Length(max=320), NO_NUL])
+    password = PasswordField("Password", [InputRequired(), Length(max=1000), NO_NUL])
 
 
 @blueprint.route("/")
 @public
 def home() -> str:
     """What this is and how it is doing; for those who are signed in, the first page of their feed."""
-    clips = feed.page(auth.me().user_id, CLIPS) if current_user.is_authenticated else []
+    clips = feed.page(g.principal.user_id, CLIPS) if g.principal else []
     return render_template("home.html", parts=health.readiness(), clips=clips)
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
 @public
-def login() -> Response | str | tuple[str, int]:
-    """Sign in on a page; the session is a new one, so that none can be planted beforehand."""
+def login() -> Response | str | tuple[str, int, dict[str, str]]:
+    """Sign in on a page; afterwards to where one was sent from, or to the start."""
     form = LoginForm()
     if not form.validate_on_submit():
         return render_template("login.html", form=form)
     try:
-        user = service.check_login(form.username.data, form.password.data, auth.device().address)
+        _, secret = service.login(form.username.data, form.password.data, auth.device())
     except DomainError as refused:
-        return render_template("login.html", form=form, problem=refused.text), 400
-    session.clear()
-    login_user(auth.BrowserUser(service.Principal(user.id, user.username, user.role, token_id=0)))
-    return redirect(url_for("site.home"))  # type: ignore[return-value]
+        page = render_template("login.html", form=form, problem=refused.text)
+        return page, status_of(refused), headers_of(refused)
+    auth.open_session(secret)
+    return redirect(_own_page(request.args.get("next", "")))  # type: ignore[return-value]
+
+
+def _own_page(path: str) -> str:
+    """`path` if it is one of this site's; a link to our sign-in page must not lead elsewhere."""
+    return path if re.match(r"/[\w-]", path) else url_for("site.home")
 
 
 @blueprint.route("/logout", methods=["POST"])
 @public
 def logout() -> Response:
-    logout_user()
+    """Sign the browser out."""
+    auth.close_session()
     return redirect(url_for("site.home"))  # type: ignore[return-value]
 
 
@@ -73,4 +83,8 @@ def readyz() -> Response:
 @blueprint.route("/metrics")
 @public
 def metrics_page() -> Response:
+    """For a Prometheus on this machine or its private network; to the rest of the world there is no such page."""
+    address = request.remote_addr
+    if address and ipaddress.ip_address(address).is_global:
+        raise NotFound
     return Response(metrics.render(), mimetype="text/plain; version=0.0.4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Sequence
 
 from popoff.kernel.errors import Invalid
@@ -30,7 +31,16 @@ def decode_cursor(cursor: str, *types: type[CursorValue]) -> tuple[CursorValue, 
     if (
         not isinstance(values, list)
         or len(values) != len(types)
-        or any(type(value) is not expected for value, expected in zip(values, types, strict=True))
+        or not all(_fits(value, expected) for value, expected in zip(values, types, strict=True))
     ):
         raise Invalid("This cursor is not valid.", code="invalid_cursor", field="cursor")
     return tuple(values)
+
+
+def _fits(value: object, expected: type[CursorValue]) -> bool:
+    """Whether `value` is of this type, and one that the database can compare with."""
+    if type(value) is not expected:
+        return False
+    if isinstance(value, str):
+        return value.isprintable()
+    return abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)

@@ -15,7 +15,7 @@ from popoff.moderation.rules import CaseState
 
 
 def open_cases(limit: int = 100) -> list[dict[str, Any]]:
-    """Open cases, the most reported first."""
+    """Open cases, the most reported first; those whose reporters have left since are among them."""
     rows = db.session.execute(
         sa.select(
             Case.id,
@@ -28,7 +28,7 @@ def open_cases(limit: int = 100) -> list[dict[str, Any]]:
         )
         .join(Post, Post.id == Case.post_id)
         .join(User, User.id == Post.user_id)
-        .join(Report, Report.case_id == Case.id)
+        .outerjoin(Report, Report.case_id == Case.id)
         .where(Case.state == CaseState.OPEN.value)
         .group_by(Case.id, Post.id, User.id)
         .order_by(sa.desc("reports"), Case.opened_at)

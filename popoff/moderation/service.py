@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 import config
 from popoff.kernel import clock
 from popoff.kernel.clock import rfc3339
-from popoff.kernel.db import db
-from popoff.kernel.errors import Invalid, NotFound
+from popoff.kernel.db import constraint_errors, db
+from popoff.kernel.errors import Conflict, Invalid, NotFound
 from popoff.media import service as media
 from popoff.media.models import Post
 from popoff.media.rules import Visibility
@@ -21,6 +21,10 @@ from popoff.moderation.rules import CaseState
 from popoff.social import queries as social
 
 
+class _ReportedBefore(Conflict):
+    """This person has reported this post already."""
+
+
 def report_post(reporter_id: int, post_id: int, reason: str) -> bool:
     """File a report; it joins the open case about the post, or opens one. True when it is this person's first.
 
@@ -28,25 +32,18 @@ def report_post(reporter_id: int, post_id: int, reason: str) -> bool:
     Raises NotFound, Invalid (codes `empty_reason`, `too_long`, `report_self`).
     """
     checked = rules.check_reason(reason)
-    post = social.reachable_post(reporter_id, post_id)
+    post = social.reachable_post(reporter_id, post_id, hold=True)
     if post.user_id == reporter_id:
         raise Invalid("You cannot report your own video.", code="report_self")
-    case = _open_case(post_id)
-    added = db.session.execute(
-        insert(Report)
-        .values(
-            case_id=case.id,
-            post_id=post_id,
-            reporter_id=reporter_id,
-            reason=checked,
-            evidence=_evidence(post),
-            created_at=clock.now(),
-        )
-        .on_conflict_do_nothing(constraint="uq_reports_post_reporter")
-        .returning(Report.id)
-    ).scalar_one_or_none()
-    if added is None:
-        _close_if_empty(case)
+    report = Report(
+        post_id=post_id, reporter_id=reporter_id, reason=checked, evidence=_evidence(post), created_at=clock.now()
+    )
+    try:
+        with constraint_errors({"uq_reports_post_reporter": _ReportedBefore()}):  # undoes a case it opened, too
+            case = _open_case(post_id)
+            report.case_id = case.id
+            db.session.add(report)
+    except _ReportedBefore:
         return False
     reporters = db.session.scalar(sa.select(sa.func.count()).where(Report.case_id == case.id)) or 0
     if case.hidden_at is None and rules.hides(reporters, config.current().report_threshold):
@@ -57,22 +54,15 @@ def report_post(reporter_id: int, post_id: int, reason: str) -> bool:
 
 
 def _open_case(post_id: int) -> Case:
-    """The open case about a post, locked, so that simultaneous reports are counted one after another."""
-    db.session.execute(
-        insert(Case)
-        .values(post_id=post_id, opened_at=clock.now())
-        .on_conflict_do_nothing(index_elements=["post_id"], index_where=sa.text("state = 'open'"))
+    """The open case about a post, locked, so that simultaneous reports are counted one after another.
+
+    One statement finds or opens it: a case that is decided meanwhile is not joined any more.
+    """
+    new = insert(Case).values(post_id=post_id, opened_at=clock.now())
+    found = new.on_conflict_do_update(
+        index_elements=["post_id"], index_where=sa.text("state = 'open'"), set_={"post_id": post_id}
     )
-    return db.session.scalars(
-        sa.select(Case).where(Case.post_id == post_id, Case.state == CaseState.OPEN.value).with_for_update()
-    ).one()
-
-
-def _close_if_empty(case: Case) -> None:
-    """A repeated report must not open a case about a post that was found fine."""
-    if not db.session.scalar(sa.select(sa.exists().where(Report.case_id == case.id))):
-        db.session.delete(case)
-        db.session.flush()
+    return db.session.scalars(found.returning(Case), execution_options={"populate_existing": True}).one()
 
 
 def _evidence(post: Post) -> dict[str, Any]:
@@ -92,12 +82,14 @@ def decide(case_id: int, outcome: CaseState, reason: str) -> Case:
 
     Raises NotFound (code `case_not_found`), Invalid.
     """
+    checked = rules.check_reason(reason)
+    db.session.execute(social.held(sa.select(Post.id).join(Case, Case.post_id == Post.id).where(Case.id == case_id)))
     case = db.session.get(Case, case_id, with_for_update=True, populate_existing=True)
     if case is None or case.state != CaseState.OPEN or outcome is CaseState.OPEN:
         raise NotFound("There is no open case with this number.", code="case_not_found")
     case.state = outcome.value
     case.decided_at = clock.now()
-    case.decision_reason = rules.check_reason(reason)
+    case.decision_reason = checked
     visible = Visibility.PUBLIC if outcome is CaseState.DISMISSED else Visibility.REMOVED
     media.set_visibility(case.post_id, visible)
     db.session.flush()

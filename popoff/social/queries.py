@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from popoff.accounts import queries as accounts
 from popoff.accounts.models import User
 from popoff.accounts.queries import is_visible
 from popoff.accounts.rules import username_key
@@ -34,16 +36,34 @@ def blocked_either_way(viewer_id: int, author: sa.ColumnElement[int] | orm.Instr
     )
 
 
-def reachable_post(viewer_id: int, post_id: int) -> Post:
-    """A post this person may see and act on. Raises NotFound (code `post_not_found`)."""
-    found = db.session.scalars(
+def is_blocked(viewer_id: int, other_id: int) -> bool:
+    """Whether one of the two has blocked the other."""
+    return bool(db.session.scalar(sa.select(blocked_either_way(viewer_id, sa.literal(other_id)))))
+
+
+def reachable_post(viewer_id: int, post_id: int, *, hold: bool = False) -> Post:
+    """A post this person may see and act on; with `hold` its row stays until the transaction ends.
+
+    Raises NotFound (code `post_not_found`).
+    """
+    statement = (
         sa.select(Post)
         .join(User, User.id == Post.user_id)
         .where(Post.id == post_id, media.is_shown(), is_visible(), sa.not_(blocked_either_way(viewer_id, Post.user_id)))
-    ).one_or_none()
+    )
+    found = db.session.scalars(held(statement) if hold else statement).one_or_none()
     if found is None:
         raise media.not_found()
     return found
+
+
+def held(posts: sa.Select[Any]) -> sa.Select[Any]:
+    """Keep the selected posts from being erased, and nothing else about them from being changed.
+
+    Whoever adds or removes what people did with posts holds the posts first, then changes its rows, and its
+    counters last: as everybody takes locks in this order, and those of a kind by their ids, nobody deadlocks.
+    """
+    return posts.order_by(Post.id).with_for_update(read=True, key_share=True, of=Post)
 
 
 def reachable_account(viewer_id: int, username: str) -> User:
@@ -56,7 +76,7 @@ def reachable_account(viewer_id: int, username: str) -> User:
         )
     ).one_or_none()
     if found is None:
-        raise NotFound("User not found.", code="user_not_found")
+        raise accounts.user_not_found()
     return found
 
 
@@ -262,30 +282,36 @@ def blocked_accounts(viewer_id: int) -> list[dict[str, Any]]:
 def export(user_id: int) -> dict[str, Any]:
     """Everything this domain holds of a person."""
 
-    def pairs(statement: sa.Executable) -> list[dict[str, Any]]:
+    def rows(statement: sa.Executable) -> list[dict[str, Any]]:
         return [
-            {key: rfc3339(value) if hasattr(value, "isoformat") else value for key, value in row.items()}
+            {key: rfc3339(value) if isinstance(value, datetime) else value for key, value in row.items()}
             for row in db.session.execute(statement).mappings()
         ]
 
-    names = orm.aliased(User)
     return {
-        "likes": pairs(sa.select(Like.post_id, Like.created_at).where(Like.user_id == user_id)),
-        "shares": pairs(sa.select(Share.post_id, Share.created_at).where(Share.user_id == user_id)),
-        "comments": pairs(
+        "likes": rows(sa.select(Like.post_id, Like.created_at).where(Like.user_id == user_id)),
+        "shares": rows(sa.select(Share.post_id, Share.created_at).where(Share.user_id == user_id)),
+        "comments": rows(
             sa.select(Comment.id, Comment.post_id, Comment.text, Comment.created_at).where(Comment.user_id == user_id)
         ),
-        "views": pairs(
-            sa.select(View.post_id, View.watch_ms, View.first_at, View.last_at).where(View.user_id == user_id)
+        "views": rows(
+            sa.select(
+                View.post_id, View.watch_ms, View.commented, View.viewed_comments, View.first_at, View.last_at
+            ).where(View.user_id == user_id)
         ),
-        "follows": pairs(
-            sa.select(names.username, Follow.created_at)
-            .join(names, names.id == Follow.followee_id)
+        "follows": rows(
+            sa.select(User.username, Follow.created_at)
+            .join(User, User.id == Follow.followee_id)
             .where(Follow.follower_id == user_id)
         ),
-        "blocks": pairs(
-            sa.select(names.username, Block.created_at)
-            .join(names, names.id == Block.blocked_id)
+        "followers": rows(
+            sa.select(User.username, Follow.created_at)
+            .join(User, User.id == Follow.follower_id)
+            .where(Follow.followee_id == user_id, is_visible())
+        ),
+        "blocks": rows(
+            sa.select(User.username, Block.created_at)
+            .join(User, User.id == Block.blocked_id)
             .where(Block.blocker_id == user_id)
         ),
     }

@@ -7,17 +7,19 @@ becomes a 500 that says nothing of our insides; the log has the rest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, render_template, request
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from flask import Flask, Response, g, redirect, render_template, request, url_for
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from popoff.adapters.storage import LengthRequired
 from popoff.kernel import errors
-from popoff.web.responses import json_response
+from popoff.web.responses import is_api, json_response
 
 log = structlog.get_logger()
 
@@ -47,49 +49,55 @@ def status_of(error: errors.DomainError) -> int:
     return next(STATUS[family] for family in type(error).__mro__ if family in STATUS)
 
 
+def headers_of(error: errors.DomainError) -> dict[str, str]:
+    """What the answer's header says about it: when to come back, how to identify oneself."""
+    if isinstance(error, errors.Unauthenticated):
+        return {"WWW-Authenticate": "Token"}
+    return {"Retry-After": str(error.details["retry_after"])} if "retry_after" in error.details else {}
+
+
 def install(app: Flask) -> None:
     app.register_error_handler(errors.DomainError, _domain_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(CSRFError, _form_expired)
+    app.register_error_handler(DataError, _not_storable)
     for away in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(away, _database_away)
     app.register_error_handler(Exception, _unexpected)
 
 
-def _answer(status: int, code: str, message: str, field: str | None = None, **details: Any) -> Response:
-    if not request.path.startswith("/api/") and request.accept_mimetypes.best == "text/html":
-        page = render_template("error.html", status=status, message=message, request_id=g.get("request_id", ""))
+def _answer(
+    status: int, code: str, message: str, fields: Mapping[str, list[str]] | None = None, **details: Any
+) -> Response:
+    if wants_page():
+        page = render_template("error.html", status=status, message=message, request_id=g.request_id)
         return Response(page, status, mimetype="text/html")
-    body: dict[str, Any] = {
-        "code": code,
-        "message": message,
-        "error": message,
-        "detail": message,
-        "request_id": g.get("request_id", ""),
-        **details,
-    }
-    body[field or "non_field_errors"] = [message]
-    return json_response(body, status)
+    return json_response(
+        {
+            **details,
+            **(fields or {"non_field_errors": [message]}),
+            "code": code,
+            "message": message,
+            "error": message,
+            "detail": message,
+            "request_id": g.request_id,
+        },
+        status,
+    )
+
+
+def wants_page() -> bool:
+    """Whether somebody looks at a browser, rather than a program at an answer."""
+    return not is_api() and request.accept_mimetypes.best == "text/html"
 
 
 def _domain_error(error: errors.DomainError) -> Response:
-    details = {key: value for key, value in error.details.items() if key != "fields"}
-    answer = _answer(status_of(error), error.error_code, error.text, error.field, **details)
-    if "fields" in error.details:
-        answer = json_response(
-            {
-                "code": error.error_code,
-                "message": error.text,
-                "error": error.text,
-                "detail": error.text,
-                "request_id": g.get("request_id", ""),
-                **error.details["fields"],
-            },
-            status_of(error),
-        )
-    if isinstance(error, errors.TooMany) and "retry_after" in error.details:
-        answer.headers["Retry-After"] = str(error.details["retry_after"])
-    if isinstance(error, errors.Unauthenticated):
-        answer.headers["WWW-Authenticate"] = "Token"
+    if isinstance(error, errors.Unauthenticated) and wants_page() and request.method == "GET":
+        return redirect(url_for("site.login", next=request.full_path.rstrip("?")))  # type: ignore[return-value]
+    details = dict(error.details)
+    fields = details.pop("fields", {error.field: [error.text]} if error.field else None)
+    answer = _answer(status_of(error), error.error_code, error.text, fields, **details)
+    answer.headers.update(headers_of(error))
     return answer
 
 
@@ -98,12 +106,22 @@ def _http_error(error: HTTPException) -> Response:
     if error.response is not None or 300 <= status < 400:
         return error.get_response()  # type: ignore[return-value]
     answer = _answer(status, _HTTP_CODES.get(status, "http_error"), error.name)
-    if status == 405 and getattr(error, "valid_methods", None):
-        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer
 
 
-def _database_away(error: DBAPIError) -> Response:
+def _form_expired(_error: CSRFError) -> Response:
+    return _answer(400, "form_expired", "This page was open for too long. Please load it again.")
+
+
+def _not_storable(error: DataError) -> Response:
+    """Checks at the edge keep such values out; the answer to one they miss is a refusal all the same."""
+    log.error("value_not_storable", error=type(error.orig).__name__, exc_info=error)
+    return _answer(400, "invalid", errors.Invalid.message)
+
+
+def _database_away(error: SQLAlchemyError) -> Response:
     log.error("database_away", error=type(error).__name__, reason=str(getattr(error, "orig", error))[:300])
     answer = _answer(503, "unavailable", errors.Unavailable.message)
     answer.headers["Retry-After"] = "2"

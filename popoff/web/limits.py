@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import redis
 import structlog
 from flask import g, request
@@ -11,6 +13,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 import config
 from popoff.adapters import jobs
+from popoff.kernel import clock
 from popoff.kernel.errors import TooMany
 
 log = structlog.get_logger()
@@ -32,24 +35,27 @@ def check(limit: str, scope: str, key: str) -> None:
     """Count one request of `key` in `scope` against a limit such as `600/minute`. Raises TooMany."""
     item = parse(limit)
     try:
-        allowed = _shared_limiter().hit(item, scope, key)
+        wait = _hit(_shared_limiter(), item, scope, key)
     except redis.RedisError as error:
         log.warning("rate_limits_local", error=type(error).__name__)
-        allowed = _local.hit(item, scope, key)
-    if not allowed:
-        raise TooMany(retry_after=_window(item))
+        wait = _hit(_local, item, scope, key)
+    if wait:
+        raise TooMany(retry_after=wait)
 
 
-def _window(item: RateLimitItem) -> int:
-    return int(item.get_expiry())
+def _hit(limiter: FixedWindowRateLimiter, item: RateLimitItem, scope: str, key: str) -> int:
+    """0 when there was room for one more; else the seconds until there is."""
+    if limiter.hit(item, scope, key):
+        return 0
+    return max(1, math.ceil(limiter.get_window_stats(item, scope, key).reset_time - clock.timestamp()))
 
 
 def check_request() -> None:
     """The general limit: for each person, or each address when nobody is signed in."""
-    principal = g.get("principal")
-    key = f"user:{principal.user_id}" if principal else f"address:{request.remote_addr}"
+    key = f"user:{g.principal.user_id}" if g.principal else f"address:{request.remote_addr}"
     check(config.current().rate_limit, "all", key)
 
 
 def check_signup() -> None:
+    """The limit of new accounts from one address."""
     check(config.current().signup_rate_limit, "signup", str(request.remote_addr))

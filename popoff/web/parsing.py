@@ -10,10 +10,11 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, get_origin
 
+import orjson
 from flask import request
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import UnsupportedMediaType
 
 from popoff.kernel.errors import Invalid
 
@@ -28,6 +29,15 @@ class Input(BaseModel):
     """Parent of request models. Unknown fields are ignored: the phone app sends more than we need."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: object) -> object:
+        """PostgreSQL keeps no NUL characters in texts."""
+        texts = value if isinstance(value, list) else [value]
+        if any(isinstance(text, str) and "\0" in text for text in texts):
+            raise ValueError("NUL characters are not allowed")
+        return value
 
 
 def takes(model: type[Input]) -> Callable[[Handler], Handler]:
@@ -64,56 +74,51 @@ def validate(model: type[Input], values: Mapping[str, Any]) -> Input:
         return model.model_validate(values)
     except ValidationError as error:
         fields: dict[str, list[str]] = {}
-        for problem in error.errors(include_url=False):
-            name = _client_name(model, str(problem["loc"][0])) if problem["loc"] else "non_field_errors"
-            fields.setdefault(name, []).append(_sentence(problem["type"], problem["msg"]))
-        first = next(iter(fields))
-        text = f"{first}: {fields[first][0]}"
-        raise Invalid(text, code="invalid", fields=fields) from None
+        for problem in error.errors(include_url=False, include_input=False):
+            sentences = fields.setdefault(str(problem["loc"][0]).removesuffix("[]"), [])
+            sentence = _sentence(problem["type"], problem["msg"])
+            if sentence not in sentences:
+                sentences.append(sentence)
+        name, sentences = next(iter(fields.items()))
+        raise Invalid(f"{name}: {sentences[0]}", code="invalid", fields=fields) from None
 
 
 def _sentence(kind: str, message: str) -> str:
-    if kind in ("missing", "none_required"):
+    if kind == "missing":
         return "This field is required."
     if kind == "string_too_short":
         return "This field may not be blank."
-    return message[:1].upper() + message[1:] + "."
+    plain = message.removeprefix("Value error, ")
+    return f"{plain[:1].upper()}{plain[1:]}."
 
 
 def _body_values(model: type[Input]) -> dict[str, Any]:
     if request.is_json:
         try:
-            values = request.get_json()
-        except BadRequest:
+            values = orjson.loads(request.get_data() or b"{}")
+        except orjson.JSONDecodeError:
             raise Invalid("The body is not valid JSON.", code="malformed_body") from None
         if not isinstance(values, dict):
             raise Invalid("The body must be a JSON object.", code="malformed_body")
         return values
+    if request.mimetype not in BODY_TYPES and request.get_data():
+        raise UnsupportedMediaType
     return _from_multidict(model, request.form)
 
 
 def _from_multidict(model: type[Input], values: MultiDict[str, str]) -> dict[str, Any]:
     """Repeated names become lists where the model wants a list; elsewhere the first one counts."""
-    found: dict[str, Any] = {}
-    for name, info in model.model_fields.items():
-        names = _names(name, info.validation_alias)
-        present = [value for one in names for value in values.getlist(one)]
-        if not present:
-            continue
-        wants_list = get_origin(info.annotation) is list
-        found[name] = present if wants_list else present[0]
-    return found
+    return {
+        sent_as: values.getlist(sent_as) if get_origin(info.annotation) is list else values[sent_as]
+        for name, info in model.model_fields.items()
+        for sent_as in _names(name, info.validation_alias)
+        if sent_as in values
+    }
 
 
 def _names(name: str, alias: Any) -> list[str]:
-    if isinstance(alias, AliasChoices):
-        return [str(choice) for choice in alias.choices]
-    return [str(alias)] if alias else [name]
-
-
-def _client_name(model: type[Input], name: str) -> str:
-    info = model.model_fields.get(name)
-    return _names(name, info.validation_alias)[0].removesuffix("[]") if info else name.removesuffix("[]")
+    """What a client may call a field; the first is the name we document."""
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [name]
 
 
 def _parameters(model: type[Input], place: str) -> dict[str, dict[str, Any]]:
@@ -131,5 +136,6 @@ def _parameters(model: type[Input], place: str) -> dict[str, dict[str, Any]]:
             shape.pop(bound, None)
         if shape.get("type") == "array":
             shape["collectionFormat"] = "multi"
+            shape["items"] = {key: value for key, value in shape["items"].items() if key != "description"}
         parameters[_names(name, info.validation_alias)[0]] = {"in": place, "required": info.is_required(), **shape}
     return parameters

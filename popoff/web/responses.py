@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from flask import Response
+from flask import Response, request
+
+
+def is_api() -> bool:
+    """Whether this request is for the API, which speaks JSON and knows no cookies."""
+    return request.path == "/api" or request.path.startswith("/api/")
 
 
 def json_response(body: Any, status: int = 200) -> Response:

@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Response, render_template
 from flask_restx import Api, Resource
+from pydantic import BaseModel, Field
 
 from popoff.blueprints.api import auth, media, post, user
+from popoff.blueprints.api.docs import complete, gives
 from popoff.web.access import public
 from popoff.web.responses import json_response
 
@@ -19,6 +21,11 @@ class DocumentedApi(Api):
 
     def error_router(self, original_handler: Any, error: Exception) -> Any:
         return original_handler(error)
+
+    @property
+    def __schema__(self) -> dict[str, Any]:
+        """The description that `/api/swagger.json` serves."""
+        return complete(super().__schema__)
 
     def _register_doc(self, app_or_blueprint: Any) -> None:
         """The docs page is a route of ours, see below."""
@@ -43,16 +50,27 @@ api = DocumentedApi(
         }
     },
     security="token",
+    default="platform",
+    default_label="What this is.",
 )
 
 for namespace in (auth.api, media.api, post.api, user.api):
     api.add_namespace(namespace)
 
 
-@api.route("/", doc={"description": "Name and version of the platform."})
+class Platform(BaseModel):
+    name: str
+    version: str = Field(description="Of the API.")
+    docs: str = Field(description="Path of the documentation.")
+
+
+@api.route("/")
 class Root(Resource):
+    @api.doc(security=[])
+    @gives(api, Platform, "What this is.")
     @public
     def get(self) -> Response:
+        """Name and version of the platform."""
         return json_response({"name": "PopOff", "version": api.version, "docs": "/api/docs"})
 
 

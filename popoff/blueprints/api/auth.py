@@ -8,7 +8,6 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from popoff.accounts import queries, service
 from popoff.blueprints.api.docs import Message, gives, refuses
-from popoff.kernel.clock import rfc3339
 from popoff.web import auth, limits
 from popoff.web.access import public, signed_in
 from popoff.web.parsing import Input, takes
@@ -48,9 +47,12 @@ class Registered(BaseModel):
     token: str = Field(description="64 hexadecimal digits; expires when unused for `TOKEN_DAYS` days.")
 
 
-class LoggedIn(BaseModel):
-    token: str
+class Whose(BaseModel):
     username: str
+
+
+class LoggedIn(Whose):
+    token: str
 
 
 class DeviceModel(BaseModel):
@@ -78,8 +80,8 @@ class Register(Resource):
     @takes(RegisterBody)
     def post(self, body: RegisterBody) -> Response:
         """Register a person."""
-        limits.check_signup()
         user = service.register(body.username, body.email, body.password, phone_number=body.phone_number)
+        limits.check_signup()
         token = service.issue_token(user, auth.device())
         return json_response(
             {
@@ -109,7 +111,7 @@ class Login(Resource):
 
 @api.route("/check_token/")
 class CheckToken(Resource):
-    @gives(api, LoggedIn, "The token works.")
+    @gives(api, Whose, "The token works.")
     @refuses(api, s401="not_authenticated, invalid_token")
     @signed_in
     def get(self) -> Response:
@@ -132,8 +134,7 @@ class Logout(Resource):
         return self._logout()
 
     def _logout(self) -> Response:
-        me = auth.me()
-        service.revoke(me.user_id, me.token_id)
+        service.sign_out(auth.me())
         return message("Signed out.")
 
 
@@ -144,22 +145,8 @@ class DeviceList(Resource):
     def get(self) -> Response:
         """List one's signed-in devices."""
         me = auth.me()
-        return json_response(
-            {
-                "devices": [
-                    {
-                        "id": token.id,
-                        "device": token.device,
-                        "address": token.address,
-                        "created_at": rfc3339(token.created_at),
-                        "last_used_at": rfc3339(token.last_used_at),
-                        "expires_at": rfc3339(token.expires_at),
-                        "current": token.id == me.token_id,
-                    }
-                    for token in queries.devices(me.user_id)
-                ]
-            }
-        )
+        devices = [{**device, "current": device["id"] == me.token_id} for device in queries.devices(me.user_id)]
+        return json_response({"devices": devices})
 
     @gives(api, Message, "Signed out everywhere else.")
     @signed_in
@@ -184,11 +171,10 @@ class DeviceItem(Resource):
 @api.route("/password/")
 class Password(Resource):
     @gives(api, Message, "Changed; every other device is signed out.")
-    @refuses(api, s400="wrong_credentials, weak_password")
+    @refuses(api, s400="wrong_credentials, weak_password", s429="login_throttled")
     @signed_in
     @takes(PasswordBody)
     def post(self, body: PasswordBody) -> Response:
         """Change one's password."""
-        me = auth.me()
-        service.change_password(me.user_id, body.old_password, body.new_password, keep_token_id=me.token_id)
+        service.change_password(auth.me(), body.old_password, body.new_password, auth.device().address)
         return message("Password changed.")

@@ -1,11 +1,14 @@
-"""Describing answers: pydantic models that only the API description reads; orjson writes the real bytes."""
+"""Describing answers: pydantic models that only the API description reads; orjson writes the real bytes.
+
+A test holds real answers to these descriptions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask_restx import Namespace
+from flask_restx import Api, Namespace
 from pydantic import BaseModel, Field
 
 Handler = TypeVar("Handler", bound=Callable[..., object])
@@ -29,11 +32,10 @@ class Message(BaseModel):
 
 
 def gives(
-    namespace: Namespace, model: type[BaseModel] | None, description: str, *, status: int = 200
+    namespace: Namespace | Api, model: type[BaseModel], description: str, *, status: int = 200
 ) -> Callable[[Handler], Handler]:
     """Document the answer of a handler."""
-    schema = _schema(namespace, model) if model else None
-    return namespace.response(status, description, schema)
+    return namespace.response(status, description, _schema(namespace, model))
 
 
 def refuses(namespace: Namespace, **reasons: str) -> Callable[[Handler], Handler]:
@@ -47,7 +49,22 @@ def refuses(namespace: Namespace, **reasons: str) -> Callable[[Handler], Handler
     return decorate
 
 
-def _schema(namespace: Namespace, model: type[BaseModel]) -> Any:
+def complete(description: dict[str, Any]) -> dict[str, Any]:
+    """The description with what holds for every route: its other refusals, and 401 where a token is needed."""
+    error = {"$ref": "#/definitions/Error"}
+    for path in description["paths"].values():
+        for operation in (value for key, value in path.items() if key != "parameters"):
+            answers = operation["responses"]
+            if operation.get("security") != []:
+                answers.setdefault("401", {"description": "code: not_authenticated, invalid_token", "schema": error})
+            answers["default"] = {
+                "description": "Any other refusal, such as too_many_requests (429), or a failure of ours (5xx).",
+                "schema": error,
+            }
+    return description
+
+
+def _schema(namespace: Namespace | Api, model: type[BaseModel]) -> Any:
     """Register a model, and the models inside it, under their names."""
     schema = model.model_json_schema(ref_template="#/definitions/{model}")
     for name, inner in schema.pop("$defs", {}).items():

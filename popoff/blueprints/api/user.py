@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Response
 from flask_restx import Namespace, Resource
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from popoff.accounts import queries as accounts
 from popoff.accounts import service as account_service
@@ -58,8 +60,26 @@ class Accounts(BaseModel):
     next_cursor: str | None = None
 
 
+class Name(BaseModel):
+    username: str
+
+
 class Names(BaseModel):
-    accounts: list[dict[str, str]]
+    accounts: list[Name]
+
+
+class Shares(RootModel[dict[str, float]]):
+    """Category to share, 0 to 1, summing to 1."""
+
+
+class Everything(BaseModel):
+    account: dict[str, Any] = Field(description="Name, addresses, role, signed-in devices.")
+    posts: list[dict[str, Any]] = Field(description="With a link to each source, good for a day.")
+    activity: dict[str, list[dict[str, Any]]] = Field(
+        description="Likes, shares, comments, views, follows, followers, blocks."
+    )
+    interests: dict[str, float] = Field(description="What the feed has learnt: category to share.")
+    reports: list[dict[str, Any]] = Field(description="Reports you filed, and what came of them.")
 
 
 @api.route("/add_follower/")
@@ -135,7 +155,7 @@ class Blocked(Resource):
 
 @api.route("/get_preferences/")
 class Preferences(Resource):
-    @api.response(200, "Category to share, 0 to 1, summing to 1; empty without history.")
+    @gives(api, Shares, "Category to share, the largest first; empty without history.")
     @signed_in
     def get(self) -> Response:
         """What the feed has learnt about you."""
@@ -157,18 +177,18 @@ class ResetEngagement(Resource):
 @api.route("/delete_account/")
 class DeleteAccount(Resource):
     @gives(api, Message, "Hidden and signed out now, removed after the grace period.")
-    @refuses(api, s400="wrong_credentials")
+    @refuses(api, s400="wrong_credentials", s429="login_throttled")
     @signed_in
     @takes(DeleteBody)
     def delete(self, body: DeleteBody) -> Response:
         """Leave. Signing in again within the grace period brings the account back."""
-        account_service.request_deletion(auth.me().user_id, body.password)
+        account_service.request_deletion(auth.me(), body.password, auth.device().address)
         return message("Account deleted successfully.")
 
 
 @api.route("/export/")
 class Export(Resource):
-    @api.response(200, "Everything PopOff holds about you.")
+    @gives(api, Everything, "Everything PopOff holds about you.")
     @signed_in
     def get(self) -> Response:
         """Take your data with you."""
