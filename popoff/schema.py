@@ -2,10 +2,12 @@
 
 from popoff.accounts import models as accounts
 from popoff.adapters import jobs
+from popoff.audit import models as audit
 from popoff.feed import models as feed
 from popoff.kernel.db import metadata
+from popoff.ledger import models as ledger
 from popoff.media import models as media
 from popoff.moderation import models as moderation
 from popoff.social import models as social
 
-__all__ = ["accounts", "feed", "jobs", "media", "metadata", "moderation", "social"]
+__all__ = ["accounts", "audit", "feed", "jobs", "ledger", "media", "metadata", "moderation", "social"]

@@ -36,3 +36,18 @@ def to_minor(amount: str | int | float | Decimal, field: str = "amount") -> Mino
 def to_json(amount: Minor) -> float:
     """1250 -> 12.5, exact to the cent for every amount `to_minor` accepts."""
     return amount / 100
+
+
+def positive(amount: Minor, field: str = "amount") -> Minor:
+    """`amount` itself. Raises Invalid (code `invalid_amount`) unless it is whole, above zero, and not past 10^13."""
+    if type(amount) is not int or not 0 < amount <= MAX_MINOR:
+        raise Invalid(
+            "The amount must be more than zero, and one that there can be.", code="invalid_amount", field=field
+        )
+    return amount
+
+
+def to_text(amount: Minor) -> str:
+    """1250 -> `12.50`, for files that people and banks read."""
+    whole, cents = divmod(abs(amount), 100)
+    return f"{'-' if amount < 0 else ''}{whole}.{cents:02}"

@@ -1,0 +1,239 @@
+"""Writes of the ledger: money moves in transfers, waits in holds, and comes back by reversals.
+
+Every write has a key. The same request under the same key gives the first answer again (`replayed`), whenever
+it comes; another request under that key is a Conflict. A key belongs to the whole ledger, so callers put what it
+is for, and whose it is, in front of what a client sent: `gift:7:<key of the client>`.
+
+Nobody deadlocks: whoever moves money first opens the accounts that are missing (in one order), then locks all
+accounts concerned (by their ids). A transaction that makes several transfers calls `lock` with all their
+accounts before the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from popoff.kernel import clock
+from popoff.kernel.db import db
+from popoff.kernel.errors import Conflict
+from popoff.kernel.money import Minor, positive
+from popoff.ledger import queries, rules
+from popoff.ledger.models import MINTS, LedgerAccount, LedgerHold, LedgerTransfer
+from popoff.ledger.queries import Hold, Transfer
+from popoff.ledger.rules import MINTING, Account, HoldState, InsufficientFunds, Kind, Legs, Move
+
+# One statement locks, checks, and writes a transfer with its entries; the trigger on entries moves the balances.
+# It writes nothing when an account is missing or short of funds, or when the key was used before.
+_POST = sa.text(f"""
+WITH legs AS MATERIALIZED (
+    SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:owners AS bigint[]), CAST(:amounts AS bigint[]))
+        AS leg (kind, owner_id, amount)
+), known AS MATERIALIZED (
+    SELECT account.id, legs.amount FROM legs JOIN ledger_accounts AS account USING (kind, owner_id)
+), locked AS MATERIALIZED (
+    SELECT id, kind, owner_id, balance, held, entries FROM ledger_accounts
+     WHERE id = ANY (ARRAY(SELECT id FROM known)) AND (SELECT count(*) FROM known) = CAST(:legs AS integer)
+     ORDER BY id FOR UPDATE
+), due AS MATERIALIZED (
+    SELECT locked.*, known.amount FROM locked JOIN known USING (id)
+), short AS MATERIALIZED (
+    SELECT kind, owner_id FROM due WHERE amount < 0 AND balance - held + amount < 0 AND NOT ({MINTS}) LIMIT 1
+), transfer AS (
+    INSERT INTO ledger_transfers
+           (key, fingerprint, reference, memo, amount, legs, reverses_id, hold_id, created_at)
+    SELECT :key, :fingerprint, :reference, :memo, CAST(:amount AS bigint), CAST(:legs AS integer),
+           CAST(:reverses_id AS bigint), CAST(:hold_id AS bigint), CAST(:now AS timestamptz)
+     WHERE EXISTS (SELECT FROM due) AND NOT EXISTS (SELECT FROM short)
+    ON CONFLICT DO NOTHING
+    RETURNING id
+), entries AS (
+    INSERT INTO ledger_entries (account_id, seq, transfer_id, amount, balance_after, created_at)
+    SELECT due.id, due.entries + 1, transfer.id, due.amount, due.balance + due.amount, CAST(:now AS timestamptz)
+      FROM transfer CROSS JOIN due
+)
+SELECT (SELECT id FROM transfer) AS transfer_id, EXISTS (SELECT FROM due) AS all_known,
+       (SELECT kind FROM short) AS short_kind, (SELECT owner_id FROM short) AS short_owner_id
+""")  # noqa: S608 - made of our own constants
+
+_OPEN = sa.text("""
+INSERT INTO ledger_accounts (kind, owner_id)
+SELECT kind, owner_id FROM unnest(CAST(:kinds AS text[]), CAST(:owners AS bigint[])) AS named (kind, owner_id)
+ WHERE NOT EXISTS (SELECT FROM ledger_accounts AS a WHERE a.kind = named.kind AND a.owner_id = named.owner_id)
+ ORDER BY kind, owner_id
+ON CONFLICT DO NOTHING
+""")
+
+
+def account(kind: Kind, owner_id: int | None = None) -> Account:
+    """The account of a person, or the platform's one of this kind; it needs no opening."""
+    return Account(kind, owner_id)
+
+
+def transfer(key: str, moves: Sequence[Move], *, fingerprint: str, reference: str, memo: str = "") -> Transfer:
+    """Make all of these moves, or none. `reference` says what for, `memo` what a person should read.
+
+    `fingerprint` (see `rules.fingerprint`) tells requests apart that come under one key. After a refusal the
+    transaction goes on, and nothing has moved. Raises InsufficientFunds, Conflict (`idempotency_conflict`), Invalid.
+    """
+    return _post(rules.net(moves), key, fingerprint, reference, memo)
+
+
+def reverse(key: str, transfer_id: int, reason: str) -> Transfer:
+    """Give back what a transfer moved, all of it; each transfer once, and no reversal.
+
+    Raises NotFound (`transfer_not_found`), InsufficientFunds when it was spent meanwhile, Conflict
+    (`already_reversed`, `not_reversible`, `idempotency_conflict`), Invalid.
+    """
+    original = queries.transfer(transfer_id)
+    if original.reverses_id is not None:
+        raise Conflict("A reversal cannot be reversed.", code="not_reversible")
+    back = {account: -amount for account, amount in queries.legs(transfer_id).items()}
+    mark = rules.fingerprint("reverse", transfer_id, reason)
+    return _post(back, key, mark, original.reference, reason, reverses_id=transfer_id)
+
+
+def hold(key: str, account: Account, amount: Minor, reason: str, until: datetime | None = None) -> Hold:
+    """Keep an amount from being spent, until it is released or captured; `until` says when somebody should look.
+
+    Raises InsufficientFunds, Conflict (`idempotency_conflict`), Invalid.
+    """
+    rules.check_words(key, reason)
+    if account.kind in MINTING:
+        raise ValueError("there is no end of what a minting account has")
+    mark = rules.fingerprint("hold", account.kind, account.owner_id, positive(amount), reason)
+    lock(account)
+    earlier = _earlier_hold(key, mark)
+    if earlier is not None:
+        return earlier
+    if queries.balance(account).available < amount:
+        raise InsufficientFunds(account)
+    values = {"key": key, "fingerprint": mark, "amount": amount, "reason": reason, "until": until}
+    own_id = sa.select(LedgerAccount.id).where(queries.is_account(account)).scalar_subquery()
+    added = db.session.scalar(
+        insert(LedgerHold)
+        .values(account_id=own_id, created_at=clock.now(), **values)
+        .on_conflict_do_nothing()
+        .returning(LedgerHold.id)
+    )
+    if added is None:  # the key was taken meanwhile, and for another account: this one we have locked
+        raise rules.key_conflict()
+    return queries.hold(added)
+
+
+def release(hold_id: int) -> Hold:
+    """End a hold; what it held can be spent again. Released before, it is `replayed`.
+
+    Raises NotFound (`hold_not_found`), Conflict (`hold_captured`).
+    """
+    lock(queries.hold(hold_id).account)
+    held = queries.hold(hold_id)
+    if held.state is HoldState.RELEASED:
+        return replace(held, replayed=True)
+    _close(held, HoldState.RELEASED)
+    return replace(held, state=HoldState.RELEASED)
+
+
+def capture(hold_id: int, key: str, credit: Account, *, reference: str = "", memo: str = "") -> Transfer:
+    """End a hold by moving what it held to `credit`.
+
+    Raises NotFound (`hold_not_found`), Conflict (`hold_released`, `hold_captured`, `idempotency_conflict`), Invalid.
+    """
+    held = queries.hold(hold_id)
+    legs = rules.net([Move(held.account, credit, held.amount)])
+    mark = rules.fingerprint("capture", hold_id, credit.kind, credit.owner_id)
+    lock(held.account, credit)
+    earlier = _earlier(key, mark)
+    if earlier is not None:
+        return earlier
+    with db.session.begin_nested():
+        _close(queries.hold(hold_id), HoldState.CAPTURED)
+        return _post(legs, key, mark, reference, memo or held.reason, hold_id=hold_id)
+
+
+def lock(*accounts: Account) -> None:
+    """Open and lock these accounts until the transaction ends, in the order that everybody takes."""
+    db.session.execute(_OPEN, _names(accounts))
+    db.session.execute(
+        sa.select(LedgerAccount.id).where(queries.named(accounts)).order_by(LedgerAccount.id).with_for_update()
+    )
+
+
+def _names(accounts: Sequence[Account]) -> dict[str, list[str] | list[int]]:
+    return {
+        "kinds": [account.kind.value for account in accounts],
+        "owners": [account.owner_id or 0 for account in accounts],
+    }
+
+
+def _post(
+    legs: Legs,
+    key: str,
+    mark: str,
+    reference: str,
+    memo: str,
+    reverses_id: int | None = None,
+    hold_id: int | None = None,
+) -> Transfer:
+    rules.check_words(key, reference, memo)
+    now, amount = clock.now(), rules.volume(legs)
+    values = {
+        **_names(list(legs)),
+        "amounts": list(legs.values()),
+        "legs": len(legs),
+        "key": key,
+        "fingerprint": mark,
+        "reference": reference,
+        "memo": memo,
+        "amount": amount,
+        "reverses_id": reverses_id,
+        "hold_id": hold_id,
+        "now": now,
+    }
+    posted = db.session.execute(_POST, values).one()
+    if not posted.all_known:
+        db.session.execute(_OPEN, _names(list(legs)))
+        posted = db.session.execute(_POST, values).one()
+    if posted.transfer_id is not None:
+        return Transfer(posted.transfer_id, key, reference, memo, amount, now, reverses_id, hold_id)
+    earlier = _earlier(key, mark)
+    if earlier is not None:
+        return earlier
+    if posted.short_kind is not None:
+        raise InsufficientFunds(queries.account_of(posted.short_kind, posted.short_owner_id))
+    raise Conflict("This transfer was reversed before.", code="already_reversed")
+
+
+def _earlier(key: str, mark: str) -> Transfer | None:
+    """The transfer that this request has made before. Raises Conflict when it was another request."""
+    row = db.session.scalars(sa.select(LedgerTransfer).where(LedgerTransfer.key == key)).one_or_none()
+    if row is None:
+        return None
+    if row.fingerprint != mark:
+        raise rules.key_conflict()
+    return queries.transfer_of(row, replayed=True)
+
+
+def _earlier_hold(key: str, mark: str) -> Hold | None:
+    row = db.session.scalars(sa.select(LedgerHold).where(LedgerHold.key == key)).one_or_none()
+    if row is None:
+        return None
+    if row.fingerprint != mark:
+        raise rules.key_conflict()
+    return replace(queries.hold(row.id), replayed=True)
+
+
+def _close(held: Hold, state: HoldState) -> None:
+    """Whoever has locked the account of a hold is alone with it."""
+    if held.state is not HoldState.OPEN:
+        raise Conflict("This hold has ended.", code=f"hold_{held.state}")
+    db.session.execute(
+        sa.update(LedgerHold)
+        .where(LedgerHold.id == held.id)
+        .values(state=state, closed_at=clock.now())
+        .execution_options(synchronize_session=False)
+    )
