@@ -85,6 +85,18 @@ class Settings:
         "OPENAI_SPEECH_MODEL", "", help="transcription model; empty: speech is not transcribed"
     )
 
+    # audit log
+    audit_key: str = setting(
+        "AUDIT_KEY",
+        "",
+        help="signs checkpoints of the audit log, 64 hexadecimal digits; empty: made once and kept in the data folder",
+    )
+    audit_pseudonym_key: str = setting(
+        "AUDIT_PSEUDONYM_KEY",
+        "",
+        help="names people in the audit log, 64 hexadecimal digits; empty: made once and kept in the data folder",
+    )
+
     # moderation
     report_threshold: int = setting(
         "REPORT_THRESHOLD", 3, help="distinct reporters after which a post is hidden until reviewed"

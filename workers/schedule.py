@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from popoff.adapters import jobs
 from popoff.kernel import clock
 from popoff.kernel.db import db
+from workers import audit
 from workers.base import application, transaction
 
 log = structlog.get_logger()
@@ -32,6 +33,8 @@ RECURRING: dict[str, timedelta] = {
     "feed.trending": timedelta(seconds=30),
     "media.expire_uploads": timedelta(minutes=15),
     "accounts.purge_due": timedelta(minutes=15),
+    "audit.checkpoint": timedelta(minutes=1),
+    "audit.inspect": timedelta(days=1),
     "jobs.tidy": timedelta(hours=1),
     "social.repair_counters": timedelta(days=1),
 }
@@ -42,7 +45,7 @@ def run() -> None:
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
-    with application().app_context():
+    with application().app_context(), audit.sequencing(stop):
         while not stop.is_set():
             try:
                 lead(stop)

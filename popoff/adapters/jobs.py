@@ -51,6 +51,8 @@ JOBS: dict[str, JobSpec] = {
     "accounts.purge_due": JobSpec("workers.lifecycle:purge_due_accounts"),
     "social.repair_counters": JobSpec("workers.lifecycle:repair_counters", timeout=1800),
     "feed.trending": JobSpec("workers.feed:refresh_trending"),
+    "audit.checkpoint": JobSpec("workers.audit:checkpoint"),
+    "audit.inspect": JobSpec("workers.audit:inspect", timeout=7200),
     "jobs.tidy": JobSpec("workers.lifecycle:tidy_jobs"),
 }
 QUEUES = ("media", "default")

@@ -1,0 +1,532 @@
+#!/usr/bin/env python3
+"""Proves an export of a PopOff audit log with nothing but Python (3.10 or later) and the log's public key.
+
+    python verify.py EXPORT [--key KEY] [--checkpoint FILE]
+
+EXPORT is what `popoff audit export` wrote; KEY is the public key of the log (or a file that holds it); FILE is a
+checkpoint of the log that was kept where its operator cannot reach it. Without KEY the key in the export is believed:
+that shows damage, but not a log that somebody wrote and signed anew. A checkpoint of one's own shows that, too.
+Exit code: 0 nothing is wrong, 1 something is, 2 it could not be tried.
+
+The format, line by line (each ends with a line feed, and no byte may differ):
+
+    {"format":"popoff-audit-1","key":"<name>+<id>+<base64>"}
+    {"entry":<canonical JSON>,"hash":"<64 hexadecimal digits>","seq":0}
+    ...
+    {"checkpoint":"<the signed tree head over all entries above, as a JSON string>"}
+
+hash = SHA-256(0x00 ‖ hash of the entry before, 32 zero bytes for the first ‖ the canonical JSON as it stands). These
+hashes are the leaves of the Merkle tree of RFC 9162, whose root is in the checkpoint. Checkpoints and keys are in the
+formats of C2SP (tlog-checkpoint, signed-note) with an Ed25519 signature.
+
+This file imports nothing of PopOff, so that it can be read and run by people who do not trust PopOff.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import binascii
+import collections
+import concurrent.futures
+import hashlib
+import itertools
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+FORMAT = "popoff-audit-1"
+GENESIS = bytes(32)
+BLOCK = 4096
+"""Entries that are hashed at a time; a power of two, so that each full block is a complete subtree."""
+TILE = 256
+
+_sha256 = hashlib.sha256
+
+
+class Damaged(Exception):
+    """The log, a checkpoint or a signature is not what it should be; the message says where."""
+
+
+# The Merkle tree of RFC 9162
+
+
+def leaf_hash(data: bytes) -> bytes:
+    return _sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return _sha256(b"\x01" + left + right).digest()
+
+
+def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """The complete subtrees over `leaves`: `levels(...)[k][i]` covers the 2^k leaves from i * 2^k on."""
+    grown = [list(leaves)]
+    while len(grown[-1]) > 1:
+        pairs = iter(grown[-1])
+        grown.append([_sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)])
+    return grown
+
+
+def fold(roots: Sequence[bytes]) -> bytes:
+    """The root of a tree from its complete subtrees, the largest first."""
+    if not roots:
+        return _sha256(b"").digest()
+    *others, root = roots
+    for other in reversed(others):
+        root = node_hash(other, root)
+    return root
+
+
+def root_of(grown: Sequence[Sequence[bytes]], size: int) -> bytes:
+    """The root over the first `size` leaves of `levels(...)`."""
+    roots, start = [], 0
+    for level in reversed(range(size.bit_length())):
+        if size >> level & 1:
+            roots.append(grown[level][start >> level])
+            start += 1 << level
+    return fold(roots)
+
+
+class Frontier:
+    """A tree that grows by complete subtrees, and remembers only the roots that its own root is made of."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._roots: list[tuple[int, bytes]] = []
+
+    def add(self, leaves: int, root: bytes) -> None:
+        """Add a complete subtree, no larger than the last one that was added and left its mark."""
+        self.size += leaves
+        while self._roots and self._roots[-1][0] == leaves:
+            leaves, root = 2 * leaves, node_hash(self._roots.pop()[1], root)
+        self._roots.append((leaves, root))
+
+    def root(self, rest: bytes | None = None) -> bytes:
+        """The root, with `rest` as the root over further leaves, fewer than any subtree so far."""
+        return fold([root for _, root in self._roots] + ([rest] if rest is not None else []))
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether `proof` shows that the leaf with hash `leaf` is at `index` in the tree of `size` (RFC 9162, 2.1.3.2)."""
+    if not 0 <= index < size or len(leaf) != 32:
+        return False
+    node, last, result = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            result = node_hash(sibling, result)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            result = node_hash(result, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and result == root
+
+
+def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether `proof` shows that the tree of `old` leaves is a beginning of the one of `new` (RFC 9162, 2.1.4.2)."""
+    if not 0 < old <= new:
+        return False
+    if old == new:
+        return not proof and old_root == new_root
+    path = list(proof)
+    if old & (old - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        return False
+    node, last = old - 1, new - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            second = node_hash(second, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and first == old_root and second == new_root
+
+
+# Ed25519 (RFC 8032): verification only, where no secret can leak through time
+
+_P = 2**255 - 19
+_ORDER = 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_ROOT_OF_MINUS_ONE = pow(2, (_P - 1) // 4, _P)
+_Point = tuple[int, int, int, int]
+"""A point of the curve in extended coordinates: x = X/Z, y = Y/Z, x * y = T/Z."""
+
+
+def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` (64 bytes) is one of `message` by the holder of `public_key` (32 bytes)."""
+    key = _point(public_key)
+    if key is None or len(signature) != 64:
+        return False
+    scalar = int.from_bytes(signature[32:], "little")
+    if scalar >= _ORDER:
+        return False
+    digest = hashlib.sha512(signature[:32] + public_key + message).digest()
+    x, y, z, t = key
+    minus_key = (_P - x, y, z, _P - t)
+    claimed = _plus(_times(scalar, _BASE), _times(int.from_bytes(digest, "little") % _ORDER, minus_key))
+    return _compressed(claimed) == signature[:32]
+
+
+def _point(data: bytes) -> _Point | None:
+    if len(data) != 32:
+        return None
+    number = int.from_bytes(data, "little")
+    y, sign = number & ((1 << 255) - 1), number >> 255
+    if y >= _P:
+        return None
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if x * x % _P != square:
+        x = x * _ROOT_OF_MINUS_ONE % _P
+    if x * x % _P != square or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = _P - x
+    return x, y, 1, x * y % _P
+
+
+def _compressed(point: _Point) -> bytes:
+    inverse = pow(point[2], -1, _P)
+    x, y = point[0] * inverse % _P, point[1] * inverse % _P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+def _plus(one: _Point, other: _Point) -> _Point:
+    a = (one[1] - one[0]) * (other[1] - other[0]) % _P
+    b = (one[1] + one[0]) * (other[1] + other[0]) % _P
+    c = 2 * one[3] * other[3] * _D % _P
+    d = 2 * one[2] * other[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+def _times(scalar: int, point: _Point) -> _Point:
+    result = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = _plus(result, point)
+        point = _plus(point, point)
+        scalar >>= 1
+    return result
+
+
+_base = _point((4 * pow(5, -1, _P) % _P).to_bytes(32, "little"))
+assert _base is not None
+_BASE = _base
+
+
+# Keys and checkpoints (C2SP signed-note and tlog-checkpoint)
+
+
+@dataclass(frozen=True)
+class Key:
+    """The public key of a log, under the log's name."""
+
+    name: str
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        return _sha256(self.name.encode() + b"\n\x01" + self.public).digest()[:4]
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.id.hex()}+{base64.b64encode(bytes([1]) + self.public).decode()}"
+
+
+def parse_key(text: str) -> Key:
+    """A key from its text: `name+id+base64`. Raises Damaged."""
+    name, _, rest = text.partition("+")
+    key = Key(name, _decoded(rest.partition("+")[2])[1:])
+    if str(key) != text or not name or len(key.public) != 32:
+        raise Damaged("this is not the public key of a log")
+    return key
+
+
+@dataclass(frozen=True)
+class TreeHead:
+    """What a checkpoint says: the tree over the first `size` entries has this root."""
+
+    size: int
+    root: bytes
+
+
+def head_text(key: Key, head: TreeHead) -> str:
+    """What is signed of a tree head."""
+    return f"{key.name}\n{head.size}\n{base64.b64encode(head.root).decode()}\n"
+
+
+def signed_note(key: Key, text: str, signature: bytes) -> str:
+    return f"{text}\n— {key.name} {base64.b64encode(key.id + signature).decode()}\n"
+
+
+def open_checkpoint(
+    note: str, key: Key, is_signature: Callable[[bytes, bytes, bytes], bool] = verify_signature
+) -> TreeHead:
+    """The tree head in a checkpoint that `key` signed; others may have signed it, too. Raises Damaged."""
+    text, blank, signatures = note.rpartition("\n\n")
+    text += "\n"
+    if not blank or not signatures.endswith("\n"):
+        raise Damaged("this is not a checkpoint")
+    mark = f"— {key.name} "
+    signed = [_decoded(line[len(mark) :]) for line in signatures.splitlines() if line.startswith(mark)]
+    signed = [packed[4:] for packed in signed if packed[:4] == key.id]
+    if not signed:
+        raise Damaged("the checkpoint is not signed with this key")
+    if not is_signature(key.public, text.encode(), signed[0]):
+        raise Damaged("the signature of the checkpoint is wrong")
+    lines = text.split("\n")
+    if len(lines) < 4 or lines[0] != key.name or not re.fullmatch(r"0|[1-9][0-9]{0,17}", lines[1]):
+        raise Damaged("the checkpoint is of another log")
+    root = _decoded(lines[2])
+    if len(root) != 32:
+        raise Damaged("the checkpoint has no root hash")
+    return TreeHead(int(lines[1]), root)
+
+
+def _decoded(text: str) -> bytes:
+    """Base64 in its one canonical spelling, else nothing."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+    return data if base64.b64encode(data).decode() == text else b""
+
+
+# The chain
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A block of the log to be checked: its lines from entry `first` on, the hash that the line before them states,
+    and the sizes at which the root of the tree is wanted."""
+
+    first: int
+    before: bytes
+    lines: Sequence[bytes]
+    sizes: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of it. `roots` are those over the block's leaves up to the wanted sizes, and over all of them."""
+
+    first: int
+    count: int
+    problem: str = ""
+    last_hash: bytes = b""
+    root: bytes = b""
+    roots: dict[int, bytes] = field(default_factory=dict)
+    tiles: Sequence[bytes] = ()
+
+
+def check_block(block: Lines) -> Checked:
+    """Hash the lines again and compare every byte of them with what it must be."""
+    previous, sha256, hexlify = block.before, _sha256, binascii.hexlify
+    leaves = []
+    for seq, line in enumerate(block.lines, block.first):
+        tail = b'","seq":%d}\n' % seq
+        entry = line[9 : -73 - len(tail)]
+        previous = sha256(b"\x00" + previous + entry).digest()
+        if line != b'{"entry":%b,"hash":"%b%b' % (entry, hexlify(previous), tail):
+            return Checked(block.first, len(block.lines), _explain(seq, line))
+        leaves.append(previous)
+    grown = levels(leaves)
+    return Checked(
+        block.first,
+        len(leaves),
+        last_hash=previous,
+        root=root_of(grown, len(leaves)),
+        roots={size: root_of(grown, size - block.first) for size in block.sizes},
+        tiles=grown[8][: len(leaves) // TILE] if len(leaves) >= TILE else (),
+    )
+
+
+def stated_hash(line: bytes) -> bytes:
+    """The hash that a line of the log claims to have, if it has one at all."""
+    found = re.search(rb'"hash":"([0-9a-f]{64})","seq":\d+\}\n?\Z', line)
+    return bytes.fromhex(found[1].decode()) if found else b""
+
+
+def _explain(seq: int, line: bytes) -> str:
+    stated = re.search(rb'"seq":(\d{1,18})\}\n\Z', line)
+    if stated and int(stated[1]) != seq:
+        return f"where entry {seq} should be stands entry {int(stated[1])}"
+    return f"entry {seq} was changed, or one was removed or inserted before it"
+
+
+@dataclass
+class Report:
+    """What a verification found: nothing is wrong when `problems` is empty."""
+
+    entries: int = 0
+    root: bytes = b""
+    problems: list[str] = field(default_factory=list)
+
+
+def check_chain(
+    blocks: Iterable[Lines],
+    heads: Sequence[TreeHead] = (),
+    *,
+    processes: int = 1,
+    see: Callable[[Checked], None] = lambda checked: None,
+) -> Report:
+    """Check consecutive blocks, and that the tree has the roots which signed tree heads say; `see` gets each block.
+
+    Goes on after damage with the next block, trusting the hash that is stated before it, so as to find all of it.
+    """
+    report, tree = Report(), Frontier()
+    roots = {0: fold([])}
+    for checked in _in_order(check_block, blocks, processes):
+        report.entries += checked.count
+        if checked.problem:
+            report.problems.append(checked.problem)
+        elif tree.size == checked.first:
+            roots.update((size, tree.root(rest)) for size, rest in checked.roots.items())
+            report.root = roots[report.entries] = tree.root(checked.root)
+            if checked.count == BLOCK:
+                tree.add(BLOCK, checked.root)
+        see(checked)
+    for head in heads:
+        if head.size > report.entries:
+            report.problems.append(f"{head.size - report.entries} entries are missing at the end")
+        elif not report.problems and roots.get(head.size) != head.root:
+            report.problems.append(f"the first {head.size} entries are not those that the checkpoint was signed over")
+    return report
+
+
+def _in_order(check: Callable[[Lines], Checked], blocks: Iterable[Lines], processes: int) -> Iterator[Checked]:
+    """`map(check, blocks)`; from the ninth block on with several processes, each a few blocks ahead."""
+    remaining = iter(blocks)
+    yield from map(check, itertools.islice(remaining, 8 if processes > 1 else None))
+    ninth = next(remaining, None)
+    if ninth is None:
+        return
+    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
+        ahead = collections.deque([pool.submit(check, ninth)])
+        for block in remaining:
+            ahead.append(pool.submit(check, block))
+            if len(ahead) > 2 * processes:
+                yield ahead.popleft().result()
+        yield from (future.result() for future in ahead)
+
+
+# An export
+
+
+def verify_export(
+    export: BinaryIO, key: Key | None = None, checkpoint: str | None = None, *, processes: int = 1
+) -> Report:
+    """Check a whole export, by `key` if there is one, and against a `checkpoint` that was kept elsewhere."""
+    report = Report()
+    try:
+        stated = _header(export.readline())
+        if key is not None and str(key) != str(stated):
+            raise Damaged("the export is of another log, or its key was changed")
+        heads = [open_checkpoint(checkpoint, stated)] if checkpoint is not None else []
+        footer: list[bytes] = []
+        report = check_chain(_blocks(export, footer, [head.size for head in heads]), heads, processes=processes)
+        head = _footer(footer, stated)
+        if head.size != report.entries:
+            raise Damaged(f"the export has {report.entries} entries and its checkpoint is over {head.size}")
+        if not report.problems and (report.root or fold([])) != head.root:
+            raise Damaged("the entries are not those that the export's checkpoint was signed over")
+    except Damaged as damage:
+        report.problems.append(str(damage))
+    return report
+
+
+def _header(line: bytes) -> Key:
+    found = re.fullmatch(rb'\{"format":"%b","key":"([!-~]+)"\}\n' % FORMAT.encode(), line)
+    if not found:
+        raise Damaged("this does not begin like an export of an audit log")
+    return parse_key(found[1].decode())
+
+
+def _blocks(export: BinaryIO, footer: list[bytes], sizes: Sequence[int]) -> Iterator[Lines]:
+    """The entries in blocks. The last line is not one of them: it goes to `footer`."""
+    first, before = 0, GENESIS
+    lines = list(itertools.islice(export, BLOCK))
+    while lines:
+        following = list(itertools.islice(export, BLOCK))
+        if not following:
+            footer.append(lines.pop())
+        if lines:
+            wanted = [size for size in sizes if first < size <= first + len(lines)]
+            yield Lines(first, before, lines, wanted)
+            first, before = first + len(lines), stated_hash(lines[-1])
+        lines = following
+
+
+def footer_line(note: str) -> bytes:
+    return b'{"checkpoint":%b}\n' % json.dumps(note, ensure_ascii=False).encode()
+
+
+def _footer(lines: Sequence[bytes], key: Key) -> TreeHead:
+    """The checkpoint at the end of an export, in which no byte may differ. Raises Damaged."""
+    try:
+        note = json.loads(lines[0])["checkpoint"]
+        head = open_checkpoint(note, key)
+        signature = _decoded(note.splitlines()[-1].rpartition(" ")[2])[4:]
+        intact = footer_line(signed_note(key, head_text(key, head), signature)) == lines[0]
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError):
+        intact = False
+    if not intact:
+        raise Damaged("the export does not end with its checkpoint: it was cut off, or its end was changed")
+    return head
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line of this file; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Proves an export of a PopOff audit log.")
+    parser.add_argument("export", help="what `popoff audit export` wrote; - for standard input")
+    parser.add_argument("--key", help="public key of the log, or a file with it")
+    parser.add_argument("--checkpoint", help="a checkpoint of the log that was kept outside")
+    options = parser.parse_args(arguments)
+    try:
+        key = (
+            parse_key(_text(options.key).strip() if os.path.exists(options.key) else options.key)
+            if options.key
+            else None
+        )
+        note = _text(options.checkpoint) if options.checkpoint else None
+        with sys.stdin.buffer if options.export == "-" else open(options.export, "rb") as export:
+            report = verify_export(export, key, note, processes=os.cpu_count() or 1)
+    except (OSError, Damaged, UnicodeDecodeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    for line in summary(report, trusted=key is not None or note is not None):
+        sys.stdout.write(line + "\n")
+    return 1 if report.problems else 0
+
+
+def summary(report: Report, *, trusted: bool) -> Iterator[str]:
+    """The report in sentences."""
+    yield from (f"DAMAGED: {problem}" for problem in report.problems)
+    if not report.problems:
+        yield f"{report.entries} entries, nothing is wrong. Root {report.root.hex() or fold([]).hex()}"
+        if not trusted:
+            yield "The key was taken from the export itself: give --key or --checkpoint to know who signed it."
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
