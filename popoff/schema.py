@@ -8,6 +8,7 @@ from popoff.kernel.db import metadata
 from popoff.ledger import models as ledger
 from popoff.media import models as media
 from popoff.moderation import models as moderation
+from popoff.scoring import models as scoring
 from popoff.social import models as social
 
-__all__ = ["accounts", "audit", "feed", "jobs", "ledger", "media", "metadata", "moderation", "social"]
+__all__ = ["accounts", "audit", "feed", "jobs", "ledger", "media", "metadata", "moderation", "scoring", "social"]

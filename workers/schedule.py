@@ -31,6 +31,7 @@ REST = 10
 
 RECURRING: dict[str, timedelta] = {
     "feed.trending": timedelta(seconds=30),
+    "scoring.rescore_moved": timedelta(minutes=2),
     "media.expire_uploads": timedelta(minutes=15),
     "accounts.purge_due": timedelta(minutes=15),
     "audit.checkpoint": timedelta(minutes=1),

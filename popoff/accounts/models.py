@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
 from popoff.accounts.rules import Role
+from popoff.kernel import clock
 from popoff.kernel.db import Base
 
 
 class User(Base):
-    """A person. `*_key` columns hold the folded form that must be unique (case does not tell people apart)."""
+    """A person. `*_key` columns hold the folded form that must be unique (case does not tell people apart).
+
+    `public_id` is what the creator economy's side of the API calls them: it tells nothing of how many there are.
+    `name` is how they want to be called, empty for those who never said: then it is the username.
+    """
 
     __tablename__ = "users"
 
     id: orm.Mapped[int] = orm.mapped_column(sa.Identity(), primary_key=True)
+    public_id: orm.Mapped[UUID] = orm.mapped_column(server_default=sa.func.gen_random_uuid(), unique=True)
+    name: orm.Mapped[str] = orm.mapped_column(server_default="")
     username: orm.Mapped[str]
     username_key: orm.Mapped[str] = orm.mapped_column(unique=True)
     email: orm.Mapped[str]
@@ -27,6 +35,7 @@ class User(Base):
     last_name: orm.Mapped[str] = orm.mapped_column(server_default="")
     role: orm.Mapped[str] = orm.mapped_column(server_default=Role.CONSUMER.value)
     created_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now())
+    updated_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now(), onupdate=clock.now)
     suspended_until: orm.Mapped[datetime | None]
     deletion_requested_at: orm.Mapped[datetime | None]
 

@@ -49,6 +49,8 @@ JOBS: dict[str, JobSpec] = {
     "media.expire_uploads": JobSpec("workers.lifecycle:expire_uploads"),
     "accounts.purge": JobSpec("workers.lifecycle:purge_account"),
     "accounts.purge_due": JobSpec("workers.lifecycle:purge_due_accounts"),
+    "scoring.rescore": JobSpec("workers.rescore:run"),
+    "scoring.rescore_moved": JobSpec("workers.rescore:rescore_moved", timeout=1800),
     "social.repair_counters": JobSpec("workers.lifecycle:repair_counters", timeout=1800),
     "feed.trending": JobSpec("workers.feed:refresh_trending"),
     "audit.checkpoint": JobSpec("workers.audit:checkpoint"),

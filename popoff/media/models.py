@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from popoff.kernel import clock
 from popoff.kernel.db import Base
-from popoff.media.rules import Stage, UploadKind, Visibility
+from popoff.media.rules import PostKind, Stage, UploadKind, Visibility
 
 
-def _one_of(column: str, values: type[Stage] | type[UploadKind] | type[Visibility]) -> sa.CheckConstraint:
+def _one_of(column: str, values: type[PostKind | Stage | UploadKind | Visibility]) -> sa.CheckConstraint:
     names = ", ".join(repr(value.value) for value in values)
     return sa.CheckConstraint(f"{column} IN ({names})", name=column)
 
@@ -56,16 +58,25 @@ class UploadFile(Base):
 
 
 class Post(Base):
-    """A video somebody posted, from the moment it was accepted."""
+    """A video somebody posted, from the moment it was accepted.
+
+    `public_id` is what the creator economy's side of the API calls it. `link` is where a film is that is kept
+    elsewhere: such a post has no files, cannot be played here, and is in no feed.
+    """
 
     __tablename__ = "posts"
 
     id: orm.Mapped[int] = orm.mapped_column(sa.Identity(), primary_key=True)
     user_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("users.id", ondelete="CASCADE"))
     upload_id: orm.Mapped[str] = orm.mapped_column(sa.ForeignKey("uploads.id"), unique=True)
+    public_id: orm.Mapped[UUID] = orm.mapped_column(server_default=sa.func.gen_random_uuid(), unique=True)
+    kind: orm.Mapped[str] = orm.mapped_column(server_default=PostKind.VIDEO.value)
+    link: orm.Mapped[str | None]
+    title: orm.Mapped[str] = orm.mapped_column(server_default="")
     description: orm.Mapped[str] = orm.mapped_column(server_default="")
     tags: orm.Mapped[list[str]] = orm.mapped_column(ARRAY(sa.Text), server_default="{}")
     created_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now())
+    updated_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now(), onupdate=clock.now)
 
     stage: orm.Mapped[str] = orm.mapped_column(server_default=Stage.RECEIVED.value)
     progress: orm.Mapped[int] = orm.mapped_column(sa.SmallInteger, server_default="0")
@@ -87,6 +98,7 @@ class Post(Base):
     shuffle: orm.Mapped[float] = orm.mapped_column(sa.Double, server_default=sa.func.random())
 
     __table_args__ = (
+        _one_of("kind", PostKind),
         _one_of("stage", Stage),
         _one_of("visibility", Visibility),
         sa.CheckConstraint("progress BETWEEN 0 AND 100", name="progress"),

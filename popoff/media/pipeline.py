@@ -48,9 +48,10 @@ def note_renditions(
 
 
 def note_ready(post_id: int) -> None:
-    """All of it is up; what the post is about is worked out next."""
+    """All of it is up; what the post is about, and how good it is, is worked out next."""
     _note(post_id, stage=Stage.READY.value, progress=100)
     jobs.stage("media.insight", unique_key=f"insight:{post_id}", post_id=post_id)
+    jobs.stage("scoring.rescore", unique_key=f"score:{post_id}", post_id=post_id)
 
 
 def note_failed(post_id: int, code: str) -> None:

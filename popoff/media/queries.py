@@ -56,6 +56,12 @@ def owned(user_id: int, post_id: int) -> Post:
     return found
 
 
+def is_public() -> sa.ColumnElement[bool]:
+    """SQL: anybody may know of this post: one that is shown here, or a film that is kept elsewhere."""
+    by_link = sa.and_(Post.link.is_not(None), Post.visibility == Visibility.PUBLIC.value, Post.deleted_at.is_(None))
+    return sa.or_(is_shown(), by_link)
+
+
 def by_id(post_id: int) -> Post | None:
     return db.session.get(Post, post_id)
 

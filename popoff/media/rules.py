@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from popoff.kernel.errors import Invalid
 
@@ -31,9 +32,19 @@ class Visibility(enum.StrEnum):
 
 
 class UploadKind(enum.StrEnum):
+    """How the files of a post come to us; a LINK has none: its film is kept elsewhere."""
+
     SINGLE = "single"
     PACKAGE = "package"
     MULTIPART = "multipart"
+    LINK = "link"
+
+
+class PostKind(enum.StrEnum):
+    """A film, or what goes (or went) out live."""
+
+    VIDEO = "video"
+    LIVE = "live"
 
 
 class FileRole(enum.StrEnum):
@@ -64,10 +75,14 @@ MAX_OPEN_UPLOADS = 50
 """Uploads one person may have begun without posting them."""
 
 DESCRIPTION_LENGTH = 2200
+TITLE_LENGTH = 200
+LINK_LENGTH = 2000
 MAX_TAGS = 30
 TAG_LENGTH = 50
 
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_LINK_CHARACTERS = re.compile(r"[!#-;=?-\[\]_a-z~\u00a1-\ud7ff\uf900-\ufdcf\ufdf0-\uffef]+")
+"""Visible ones, without quotation marks, angle brackets and what else does not belong into an address."""
 _VIDEO_TYPE = re.compile(r"video/[a-z0-9][a-z0-9.+-]{0,60}", re.IGNORECASE)
 _THUMBNAIL = PlannedFile("thumbnail.jpg", "thumbnail", THUMBNAIL_TYPE, FileRole.THUMBNAIL)
 
@@ -161,6 +176,39 @@ def check_description(text: str) -> str:
             f"Descriptions have at most {DESCRIPTION_LENGTH} characters.", code="too_long", field="description"
         )
     return cleaned
+
+
+def check_title(text: str) -> str:
+    """Titles have one line. Raises Invalid (codes `empty_title`, `too_long`)."""
+    cleaned = " ".join(clean_text(text).split())
+    if not cleaned:
+        raise Invalid("Give it a title.", code="empty_title", field="title")
+    if len(cleaned) > TITLE_LENGTH:
+        raise Invalid(f"Titles have at most {TITLE_LENGTH} characters.", code="too_long", field="title")
+    return cleaned
+
+
+def is_link(address: str) -> bool:
+    """Whether this is meant for an address in the web, rather than the path of an upload."""
+    return ":" in address
+
+
+def check_link(address: str) -> str:
+    """An address that can be put into a page: http(s), a host, no name or password, nothing but visible characters.
+
+    Nobody here ever fetches it. Raises Invalid (code `invalid_url`).
+    """
+    refusal = Invalid("This is not the address of a video.", code="invalid_url", field="url")
+    if len(address) > LINK_LENGTH or not _LINK_CHARACTERS.fullmatch(address):
+        raise refusal
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        raise refusal from None
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname or "@" in parts.netloc or port == 0:
+        raise refusal
+    return address
 
 
 def parse_tags(text: str) -> list[str]:

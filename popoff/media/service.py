@@ -18,7 +18,7 @@ from popoff.kernel.db import db
 from popoff.kernel.errors import Conflict, Invalid, TooLarge, TooMany
 from popoff.media import queries, rules
 from popoff.media.models import Post, Upload, UploadFile
-from popoff.media.rules import FileRole, PlannedFile, Stage, UploadKind, Visibility
+from popoff.media.rules import FileRole, PlannedFile, PostKind, Stage, UploadKind, Visibility
 
 # --- uploads --------------------------------------------------------------------------------------------------------
 
@@ -181,12 +181,22 @@ def abandon_upload(upload: Upload) -> None:
 # --- posts ----------------------------------------------------------------------------------------------------------
 
 
-def create_post(user_id: int, file_path: str, thumbnail_path: str, description: str, tags: str) -> Post:
+def create_post(
+    user_id: int,
+    file_path: str,
+    thumbnail_path: str,
+    description: str,
+    tags: str,
+    *,
+    title: str | None = None,
+    kind: PostKind = PostKind.VIDEO,
+) -> Post:
     """Post an upload of one's own. Posting the same upload again gives the post it already became.
 
     Sizes and lengths that a client tells are not taken over: the probe measures them.
-    Raises Invalid (codes `unknown_file`, `upload_incomplete`, `too_long`, `invalid_tags`), TooLarge.
+    Raises Invalid (codes `unknown_file`, `upload_incomplete`, `too_long`, `invalid_tags`, `empty_title`), TooLarge.
     """
+    headline = "" if title is None else rules.check_title(title)
     text, tag_list = rules.check_description(description), rules.parse_tags(tags)
     unknown = Invalid("There is no such upload of yours.", code="unknown_file", field="file_path")
     upload = queries.lock_upload_of_key(user_id, file_path)
@@ -201,6 +211,8 @@ def create_post(user_id: int, file_path: str, thumbnail_path: str, description: 
     post = Post(
         user_id=user_id,
         upload_id=upload.id,
+        kind=kind.value,
+        title=headline,
         description=text,
         tags=tag_list,
         source_key=file_path,
@@ -212,6 +224,35 @@ def create_post(user_id: int, file_path: str, thumbnail_path: str, description: 
     db.session.flush()
     accounts.became_creator(user_id)
     jobs.stage("media.transcode", post_id=post.id)
+    return post
+
+
+def create_link(user_id: int, address: str, description: str, tags: str, *, title: str, kind: PostKind) -> Post:
+    """Post a film that is kept elsewhere, such as a broadcast. Its address is only handed on: we never fetch it.
+
+    It cannot be played here and is in no feed, but it can be found through its author, and given to.
+    Raises Invalid (codes `invalid_url`, `too_long`, `invalid_tags`, `empty_title`).
+    """
+    now = clock.now()
+    upload = Upload(id=str(uuid.uuid4()), user_id=user_id, kind=UploadKind.LINK.value, claimed=True, created_at=now)
+    post = Post(
+        user_id=user_id,
+        upload_id=upload.id,
+        kind=kind.value,
+        link=rules.check_link(address),
+        title=rules.check_title(title),
+        description=rules.check_description(description),
+        tags=rules.parse_tags(tags),
+        source_key=rules.prefix(user_id, upload.id),
+        stage=Stage.READY.value,
+        progress=100,
+        created_at=now,
+    )
+    db.session.add(upload)
+    db.session.flush()
+    db.session.add(post)
+    db.session.flush()
+    accounts.became_creator(user_id)
     return post
 
 
@@ -239,14 +280,19 @@ def _arrived(upload: Upload) -> dict[str, int]:
     return {info.key: info.size for info in found if info}
 
 
-def edit_post(user_id: int, post_id: int, description: str | None, tags: str | None) -> Post:
-    """Change the caption; what is None stays. Raises NotFound, Invalid."""
+def edit_post(
+    user_id: int, post_id: int, description: str | None, tags: str | None, *, title: str | None = None
+) -> Post:
+    """Change title and caption; what is None stays. Raises NotFound, Invalid."""
     post = queries.owned(user_id, post_id)
+    if title is not None:
+        post.title = rules.check_title(title)
     if description is not None:
         post.description = rules.check_description(description)
     if tags is not None:
         post.tags = rules.parse_tags(tags)
     jobs.stage("media.insight", unique_key=f"insight:{post_id}", post_id=post_id)
+    jobs.stage("scoring.rescore", unique_key=f"score:{post_id}", post_id=post_id)
     db.session.flush()
     return post
 
@@ -254,7 +300,7 @@ def edit_post(user_id: int, post_id: int, description: str | None, tags: str | N
 def retry(post_id: int) -> None:
     """Send a post through the pipeline again. Raises NotFound (code `post_not_found`)."""
     post = queries.by_id(post_id)
-    if post is None or post.deleted_at is not None:
+    if post is None or post.deleted_at is not None or post.link is not None:
         raise queries.not_found()
     post.stage, post.progress, post.failure_code = Stage.RECEIVED.value, 0, None
     jobs.stage("media.transcode", unique_key=f"transcode:{post_id}", post_id=post_id)
@@ -264,6 +310,7 @@ def retry(post_id: int) -> None:
 def set_visibility(post_id: int, visibility: Visibility) -> None:
     """Moderation's handle on a post."""
     db.session.execute(sa.update(Post).where(Post.id == post_id).values(visibility=visibility.value))
+    jobs.stage("scoring.rescore", unique_key=f"score:{post_id}", post_id=post_id)
 
 
 # --- taking away ----------------------------------------------------------------------------------------------------

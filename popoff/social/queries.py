@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy import orm
@@ -52,6 +53,21 @@ def reachable_post(viewer_id: int, post_id: int, *, hold: bool = False) -> Post:
         .where(Post.id == post_id, media.is_shown(), is_visible(), sa.not_(blocked_either_way(viewer_id, Post.user_id)))
     )
     found = db.session.scalars(held(statement) if hold else statement).one_or_none()
+    if found is None:
+        raise media.not_found()
+    return found
+
+
+def reachable_content(viewer_id: int, public_id: UUID) -> Post:
+    """A post that this person may know of, films kept elsewhere among them; one's own in every stage.
+
+    Raises NotFound (code `post_not_found`).
+    """
+    for_all = sa.and_(media.is_public(), is_visible(), sa.not_(blocked_either_way(viewer_id, Post.user_id)))
+    own = sa.and_(Post.user_id == viewer_id, Post.deleted_at.is_(None))
+    found = db.session.scalars(
+        sa.select(Post).join(User, User.id == Post.user_id).where(Post.public_id == public_id, sa.or_(own, for_all))
+    ).one_or_none()
     if found is None:
         raise media.not_found()
     return found

@@ -1,0 +1,328 @@
+"""Reads of the scoring domain: stored scores, and what new ones are worked out of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from popoff.adapters.insight import PostText, topics
+from popoff.adapters.insight.text import passages
+from popoff.adapters.insight.text import words as words_of
+from popoff.kernel import clock
+from popoff.kernel.db import db
+from popoff.media.models import Post, Upload
+from popoff.media.rules import Stage, UploadKind, Visibility
+from popoff.scoring import rules, words
+from popoff.scoring.models import EngagementScore, QualityScore, Reputation
+from popoff.scoring.rules import EngagementInputs, Part, QualityInputs
+from popoff.social.models import Comment, Like, PostCounters, Share
+
+NOT_YET = "it has not been looked at yet"
+
+COUNTED = ("likes", "shares", "comments", "views", "watch_ms")
+"""What both the counters of a post and the inputs of its engagement score are made of."""
+
+RECOUNT_AFTER = timedelta(hours=1)
+"""A creator's reputation is counted again after this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a post is worth. `overall` is None, with a reason, unless both halves are scored."""
+
+    post_id: int
+    engagement: float | None = None
+    quality: float | None = None
+    engagement_model: str = ""
+    quality_model: str = ""
+    reason: str | None = NOT_YET
+
+    @property
+    def overall(self) -> float | None:
+        if self.engagement is None or self.quality is None:
+            return None
+        return rules.overall(self.engagement, self.quality)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEngagement:
+    """`scored_at` is None for a score that was worked out just now, because none is stored yet."""
+
+    score: float
+    model: str
+    inputs: EngagementInputs
+    scored_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredQuality:
+    """`scored_at` is None where nothing is stored yet: then this was worked out just now."""
+
+    score: float | None
+    reason: str | None
+    parts: Mapping[str, Part]
+    model: str
+    inputs: Mapping[str, Any]
+    scored_at: datetime | None
+
+
+def overall(post_ids: Sequence[int]) -> dict[int, Score]:
+    """The stored scores of each of these posts; one that was never scored says so."""
+    wanted = sa.cast(list(post_ids), sa.ARRAY(sa.BigInteger))
+    scores = {post_id: Score(post_id) for post_id in post_ids}
+    rows = db.session.execute(
+        sa.select(
+            sa.func.coalesce(EngagementScore.post_id, QualityScore.post_id).label("post_id"),
+            EngagementScore.score.label("engagement"),
+            sa.func.coalesce(EngagementScore.model, "").label("engagement_model"),
+            QualityScore.score.label("quality"),
+            sa.func.coalesce(QualityScore.model, "").label("quality_model"),
+            QualityScore.reason,
+        )
+        .join(QualityScore, QualityScore.post_id == EngagementScore.post_id, full=True)
+        .where(
+            sa.or_(EngagementScore.post_id == sa.any_(wanted), QualityScore.post_id == sa.any_(wanted)),
+        )
+    ).mappings()
+    for row in rows:
+        both = row["engagement"] is not None and row["quality"] is not None
+        scores[row["post_id"]] = Score(**{**row, "reason": None if both else row["reason"] or NOT_YET})
+    return scores
+
+
+def averages(user_ids: Sequence[int]) -> dict[int, tuple[float, float]]:
+    """Each person's mean engagement and mean quality over their posts that have both; 0 without any."""
+    rows = db.session.execute(
+        sa.select(Post.user_id, sa.func.avg(EngagementScore.score), sa.func.avg(QualityScore.score))
+        .join(EngagementScore, EngagementScore.post_id == Post.id)
+        .join(QualityScore, QualityScore.post_id == Post.id)
+        .where(
+            Post.user_id == sa.any_(sa.cast(list(user_ids), sa.ARRAY(sa.BigInteger))),
+            Post.deleted_at.is_(None),
+            Post.visibility == Visibility.PUBLIC.value,
+            QualityScore.score.is_not(None),
+        )
+        .group_by(Post.user_id)
+    ).all()
+    return dict.fromkeys(user_ids, (0.0, 0.0)) | {row[0]: (float(row[1]), float(row[2])) for row in rows}
+
+
+def engagement(post_id: int) -> StoredEngagement:
+    """The stored engagement score of a post; worked out on the way, and not stored, where there is none yet.
+
+    Raises KeyError for a post that does not exist.
+    """
+    return engagements([post_id])[post_id]
+
+
+def engagements(post_ids: Sequence[int]) -> dict[int, StoredEngagement]:
+    """The same for many posts."""
+    rows = _rows(sa.select(EngagementScore).where(EngagementScore.post_id.in_(post_ids)))
+    found = {
+        row.post_id: StoredEngagement(
+            row.score,
+            row.model,
+            EngagementInputs(
+                **{name: getattr(row, name) for name in COUNTED}, length_ms=row.length_ms, reputation=row.reputation
+            ),
+            row.scored_at,
+        )
+        for row in rows
+    }
+    for post_id, inputs in engagement_inputs([id_ for id_ in post_ids if id_ not in found]).items():
+        found[post_id] = StoredEngagement(rules.engagement(inputs), rules.MODEL, inputs, None)
+    return found
+
+
+def quality(post_id: int) -> StoredQuality:
+    """The stored quality of a post; worked out on the way, and not stored, where there is none yet.
+
+    Raises KeyError for a post that does not exist.
+    """
+    return qualities([post_id])[post_id]
+
+
+def qualities(post_ids: Sequence[int]) -> dict[int, StoredQuality]:
+    """The same for many posts."""
+    rows = _rows(sa.select(QualityScore).where(QualityScore.post_id.in_(post_ids)))
+    found = {
+        row.post_id: StoredQuality(
+            row.score,
+            row.reason,
+            {name: Part(**row.parts[name]) for name in rules.PARTS},
+            row.model,
+            row.inputs,
+            row.scored_at,
+        )
+        for row in rows
+    }
+    for post_id, inputs in quality_inputs([id_ for id_ in post_ids if id_ not in found]).items():
+        judged = rules.quality(inputs)
+        found[post_id] = StoredQuality(judged.score, judged.reason, judged.parts, rules.MODEL, as_json(inputs), None)
+    return found
+
+
+def _rows(statement: sa.Select[Any]) -> Sequence[Any]:
+    """Rows as they are stored now, whatever this session has read of them before."""
+    return db.session.scalars(statement.execution_options(populate_existing=True)).all()
+
+
+# --- what scores are worked out of ----------------------------------------------------------------------------------
+
+
+def engagement_inputs(post_ids: Sequence[int]) -> dict[int, EngagementInputs]:
+    """The counters of these posts as they are now."""
+    if not post_ids:
+        return {}
+    rows = db.session.execute(
+        sa.select(
+            Post.id,
+            sa.func.coalesce(Post.duration_ms, 0).label("length_ms"),
+            sa.func.coalesce(Reputation.people, 0).label("reputation"),
+            *(sa.func.coalesce(getattr(PostCounters, name), 0).label(name) for name in COUNTED),
+        )
+        .outerjoin(PostCounters, PostCounters.post_id == Post.id)
+        .outerjoin(Reputation, Reputation.user_id == Post.user_id)
+        .where(Post.id == sa.any_(sa.cast(list(post_ids), sa.ARRAY(sa.BigInteger))))
+    ).mappings()
+    return {row["id"]: EngagementInputs(**{name: row[name] for name in row if name != "id"}) for row in rows}
+
+
+def quality_inputs(post_ids: Sequence[int]) -> dict[int, QualityInputs]:
+    """What is stored of these posts."""
+    if not post_ids:
+        return {}
+    rows = db.session.execute(
+        sa.select(Post, Upload.kind)
+        .join(Upload, Upload.id == Post.upload_id)
+        .where(Post.id == sa.any_(sa.cast(list(post_ids), sa.ARRAY(sa.BigInteger))))
+        .execution_options(populate_existing=True)
+    ).all()
+    return {post.id: _measured(post, kind) for post, kind in rows}
+
+
+def _measured(post: Post, upload_kind: str) -> QualityInputs:
+    written = "\n".join(part for part in (post.title, post.description) if part)
+    told = [*words_of(written), *(word for tag in post.tags for word in words_of(tag))]
+    everything = "\n".join((written, *post.tags))
+    said = topics.topics(topics.concepts(passages(PostText(written, tuple(post.tags)))))
+    facts, sound = post.source_facts, post.loudness or {}
+    duration_ms = post.duration_ms or 0
+    return QualityInputs(
+        missing=_missing(post, upload_kind),
+        removed=post.visibility == Visibility.REMOVED.value,
+        words=len(told),
+        distinct_words=len(set(told)),
+        topics={label: round(strength, 6) for label, strength in said.items()},
+        unwanted=words.unwanted(everything),
+        shouted=words.shouted(written),
+        links=words.links(everything),
+        width=post.width or 0,
+        height=post.height or 0,
+        frame_rate=_number(facts.get("frame_rate")) or 0.0,
+        variable_frame_rate=bool(facts.get("variable_frame_rate")),
+        bits_per_second=post.source_bytes * 8000 / duration_ms if duration_ms else 0.0,
+        has_audio=bool(facts.get("has_audio")),
+        loudness=_number(sound.get("integrated")),
+        loudness_range=_number(sound.get("range")),
+        true_peak=_number(sound.get("true_peak")),
+        duration_ms=duration_ms,
+    )
+
+
+def _missing(post: Post, upload_kind: str) -> str:
+    """Why the film of a post was not measured; empty when it was."""
+    if upload_kind == UploadKind.LINK.value:
+        return "the film is kept elsewhere, and was not measured"
+    if post.stage == Stage.FAILED.value:
+        return "the film could not be processed"
+    if post.playable_at is None or post.duration_ms is None:
+        return "the film is still being processed"
+    return ""
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or nothing: what was measured of silence may be infinite."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def as_json(inputs: QualityInputs) -> dict[str, Any]:
+    """The inputs as they are kept beside a score."""
+    return {name: getattr(inputs, name) for name in QualityInputs.__dataclass_fields__}
+
+
+# --- what is due ----------------------------------------------------------------------------------------------------
+
+
+def moved(after_id: int, limit: int) -> Sequence[int]:
+    """Posts past `after_id` whose engagement is to be scored (again), by rising id: never scored, scored by another
+    model, or a count that has moved by more than MOVED of what it was."""
+    then_and_now = [
+        *((getattr(EngagementScore, name), sa.func.coalesce(getattr(PostCounters, name), 0)) for name in COUNTED),
+        (EngagementScore.length_ms, sa.func.coalesce(Post.duration_ms, 0)),
+        (EngagementScore.reputation, sa.func.coalesce(Reputation.people, 0)),
+    ]
+    return db.session.scalars(
+        sa.select(Post.id)
+        .outerjoin(EngagementScore, EngagementScore.post_id == Post.id)
+        .outerjoin(PostCounters, PostCounters.post_id == Post.id)
+        .outerjoin(Reputation, Reputation.user_id == Post.user_id)
+        .where(
+            Post.id > after_id,
+            Post.deleted_at.is_(None),
+            Post.playable_at.is_not(None),
+            sa.or_(
+                EngagementScore.post_id.is_(None),
+                EngagementScore.model != rules.MODEL,
+                *(sa.func.abs(now - then) > rules.MOVED * then for then, now in then_and_now),
+            ),
+        )
+        .order_by(Post.id)
+        .limit(limit)
+    ).all()
+
+
+def unjudged(after_id: int, limit: int) -> Sequence[int]:
+    """Posts past `after_id` that are ready and whose quality was never scored, or by another model, by rising id."""
+    return db.session.scalars(
+        sa.select(Post.id)
+        .outerjoin(QualityScore, QualityScore.post_id == Post.id)
+        .where(
+            Post.id > after_id,
+            Post.deleted_at.is_(None),
+            Post.stage == Stage.READY.value,
+            sa.or_(QualityScore.post_id.is_(None), QualityScore.model != rules.MODEL),
+        )
+        .order_by(Post.id)
+        .limit(limit)
+    ).all()
+
+
+def due_reputations(post_ids: Sequence[int]) -> Sequence[int]:
+    """The creators of these posts whose reputation was not counted lately, by rising id."""
+    return db.session.scalars(
+        sa.select(Post.user_id)
+        .outerjoin(Reputation, Reputation.user_id == Post.user_id)
+        .where(
+            Post.id == sa.any_(sa.cast(list(post_ids), sa.ARRAY(sa.BigInteger))),
+            sa.or_(Reputation.user_id.is_(None), Reputation.counted_at < clock.now() - RECOUNT_AFTER),
+        )
+        .distinct()
+        .order_by(Post.user_id)
+    ).all()
+
+
+def count_people(creator_id: int) -> int:
+    """How many people have liked, shared or commented on what somebody posted, without themselves."""
+    acted = sa.union(
+        *(
+            sa.select(kind.user_id).join(Post, Post.id == kind.post_id).where(Post.user_id == creator_id)
+            for kind in (Like, Share, Comment)
+        )
+    ).subquery()
+    return db.session.scalar(sa.select(sa.func.count()).where(acted.c.user_id != creator_id)) or 0

@@ -1,0 +1,34 @@
+"""Jobs that score posts. Each may run twice: it works out the present score again, and stores the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from popoff.scoring import queries, service
+from workers.base import transaction
+
+BATCH = 200
+"""Posts scored in one transaction."""
+
+
+def run(post_id: int) -> None:
+    """Score one post: it has become ready, or its words have changed."""
+    with transaction():
+        service.rescore([post_id])
+
+
+def rescore_moved() -> None:
+    """Score the posts whose counts have moved on, and those that were never scored or by another model."""
+    _in_batches(queries.moved, service.rescore_engagement)
+    _in_batches(queries.unjudged, service.rescore_quality)
+
+
+def _in_batches(due: Callable[[int, int], Sequence[int]], score: Callable[[Sequence[int]], None]) -> None:
+    last = 0
+    while True:
+        with transaction():
+            post_ids = due(last, BATCH)
+            score(post_ids)
+        if len(post_ids) < BATCH:
+            return
+        last = post_ids[-1]
