@@ -80,18 +80,18 @@ def transaction() -> Iterator[None]:
 
 def perform(job_id: int) -> None:
     """Run one job. Told twice, or by a queue that is behind, it does nothing the second time."""
-    structlog.contextvars.clear_contextvars()
     with application().app_context():
         with transaction():
             job = jobs.claim(job_id)
             if job is None:
                 return
             db.session.expunge(job)
-        structlog.contextvars.bind_contextvars(job=job.name, job_id=job.id, request_id=job.request_id)
         started = time.monotonic()
-        with _lease(job):
-            outcome = _run(job)
-        log.info("job", outcome=outcome, attempt=job.attempts, seconds=round(time.monotonic() - started, 2), **job.args)
+        with structlog.contextvars.bound_contextvars(job=job.name, job_id=job.id, request_id=job.request_id):
+            with _lease(job):
+                outcome = _run(job)
+            seconds = round(time.monotonic() - started, 2)
+            log.info("job", outcome=outcome, attempt=job.attempts, seconds=seconds, **job.args)
 
 
 def _run(job: Job) -> str:
@@ -133,19 +133,26 @@ def _failed(job: Job, error: Exception) -> str:
 
 def _give_up(job: Job, error: str) -> str:
     """The job is dead, and the person concerned hears of it, in one transaction."""
-    module, _ = load(job.name)
     with transaction():
         jobs.give_up(job, error)
-        if hasattr(module, "given_up"):
-            module.given_up(error, **job.args)
+        if (hear := _hook(job.name)) is not None:
+            hear(error, **job.args)
     return "dead"
 
 
 def load(name: str) -> tuple[Any, Callable[..., None]]:
-    """The module and function of a named job."""
+    """The module and function of a named job. Raises ImportError, AttributeError."""
     module_name, _, function_name = JOBS[name].path.partition(":")
     module = importlib.import_module(module_name)
     return module, getattr(module, function_name)
+
+
+def _hook(name: str) -> Callable[..., None] | None:
+    """What the module of a job wants to be called when it is given up."""
+    try:
+        return getattr(load(name)[0], "given_up", None)
+    except (ImportError, AttributeError):
+        return None
 
 
 @contextlib.contextmanager

@@ -43,12 +43,17 @@ def run() -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     with application().app_context():
-        while not stop.is_set():
-            try:
-                lead(stop)
-            except SQLAlchemyError as error:
-                log.warning("schedule_waits", error=type(error).__name__)
-            stop.wait(TICK_SECONDS)
+        serve(stop)
+
+
+def serve(stop: threading.Event) -> None:
+    """Lead, or stand by for the leader, until `stop`. Waits for a database that is away."""
+    while not stop.is_set():
+        try:
+            lead(stop)
+        except SQLAlchemyError as error:
+            log.warning("schedule_waits", error=type(error).__name__)
+        stop.wait(TICK_SECONDS)
 
 
 def lead(stop: threading.Event) -> None:
