@@ -39,7 +39,7 @@ def create(role: str, username: str, email: str, password: str) -> None:
     """Add a person with a role."""
     with platform(), transaction():
         made = accounts.register(username, email, password, role=Role(role))
-    say(f"{made.username} is a {made.role}")
+    say(f"{made.username} has the role {made.role}")
 
 
 @user.command("role")
@@ -49,4 +49,4 @@ def set_role(name: str, role: str) -> None:
     """Give NAME (a username or an email) another ROLE."""
     with platform(), transaction():
         changed = accounts.set_role(name, Role(role))
-    say(f"{changed.username} is a {changed.role}")
+    say(f"{changed.username} has the role {changed.role}")

@@ -26,6 +26,7 @@ TELLING_SHARE = 0.3
 """A cluster is named after every category that has this part of it."""
 
 _ROUNDS = 60
+_TRIES = 8
 _GAP = 0.4
 
 
@@ -66,14 +67,16 @@ def draw(vectors: npt.NDArray[np.float32], categories: Sequence[str], rng: np.ra
 def k_means(points: Floats, count: int, rng: np.random.Generator) -> tuple[Indices, Floats]:
     """Cluster of each unit point (n,), and unit centroids (k, d), k <= count; the largest cluster first.
 
-    Begins with far points (Arthur and Vassilvitskii 2007).
+    Begins with points far from one another, the best of a few tries each (k-means++, Arthur and Vassilvitskii 2007).
     """
     centroids = points[[int(rng.integers(len(points)))]]
     while len(centroids) < count:
         away = np.maximum(0.0, 1.0 - (points @ centroids.T).max(axis=1))
         if away.sum() < 1e-9:
             break
-        centroids = np.vstack([centroids, points[rng.choice(len(points), p=away / away.sum())]])
+        tries = rng.choice(len(points), size=_TRIES, p=away / away.sum())
+        left = np.minimum(away[:, None], 1.0 - points @ points[tries].T).sum(axis=0)
+        centroids = np.vstack([centroids, points[tries[left.argmin()]]])
     clusters = (points @ centroids.T).argmax(axis=1)
     for _ in range(_ROUNDS):
         found, clusters = np.unique(clusters, return_inverse=True)
