@@ -24,7 +24,7 @@ from flask import Flask
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 import config
-from popoff import create_app
+from popoff import create_worker_app
 from popoff.adapters import jobs
 from popoff.adapters.jobs import JOBS, Job
 from popoff.kernel.db import db
@@ -53,7 +53,7 @@ def stop(*_: object) -> None:
 def application() -> Flask:
     """The application of this process; a forked work horse inherits its parent's."""
     if not _apps:
-        app = create_app()
+        app = create_worker_app()
         with app.app_context():
             sa.event.listen(db.engine, "do_connect", _without_statement_limit)
         _apps.append(app)
@@ -91,7 +91,8 @@ def perform(job_id: int) -> None:
             with _lease(job):
                 outcome = _run(job)
             seconds = round(time.monotonic() - started, 2)
-            log.info("job", outcome=outcome, attempt=job.attempts, seconds=seconds, **job.args)
+            tell = log.debug if outcome == "done" and not job.args else log.info  # the clockwork's jobs are no news
+            tell("job", outcome=outcome, attempt=job.attempts, seconds=seconds, **job.args)
 
 
 def _run(job: Job) -> str:

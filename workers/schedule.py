@@ -65,7 +65,7 @@ def lead(stop: threading.Event) -> None:
         connection.detach()
         if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(LEADER_LOCK))):
             return
-        log.info("schedule_leads")
+        log.debug("schedule_leads")
         with transaction():
             due = next_times()
         wait = 0.0

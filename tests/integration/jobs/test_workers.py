@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 import redis
-import rq
 
 import config
 from popoff import embedded
-from popoff.adapters import jobs
+from popoff.adapters import jobs, redis_client
 from popoff.kernel import clock
 from tests.integration.jobs.conftest import Outbox, Processes, redis_of_this_test, runs, until
 from workers import run as workers_run
@@ -120,11 +119,11 @@ def test_workers_outlive_a_redis_that_dies_and_so_does_the_job_in_hand(
 ) -> None:
     outbox.stage("test.wait", number=1)
     busy, idle = processes.start("worker", "media"), processes.start("worker", "default")
-    until(lambda: runs() == [1] and len(rq.Worker.all(connection=jobs.connection())) == 2, what="two workers")
+    until(lambda: runs() == [1] and jobs.served_queues() == set(jobs.QUEUES), what="two workers")
     (horse,) = children(busy.pid)
     own_redis.kill()
     outbox.stage("test.count", number=2)
-    time.sleep(workers_run.SIGN_OF_LIFE_SECONDS + 2)
+    time.sleep(jobs.SIGN_OF_LIFE.total_seconds() + 2)
     own_redis.start()
     until(lambda: outbox.sweep() >= 0 and runs() == [1, 2], what="the job staged meanwhile")
     assert children(busy.pid) == [horse]
@@ -133,18 +132,25 @@ def test_workers_outlive_a_redis_that_dies_and_so_does_the_job_in_hand(
     assert busy.wait(5) == 0
 
 
-def test_a_worker_shows_every_few_seconds_that_it_lives(outbox: Outbox, processes: Processes) -> None:
+def test_a_worker_shows_every_few_seconds_that_it_lives_and_is_missed_soon(
+    outbox: Outbox, processes: Processes
+) -> None:
+    assert jobs.served_queues() == set()
+    worker = processes.start("worker", "default")
+    until(lambda: jobs.served_queues() == {"default"}, what="the worker to register")
+    seconds = jobs.SIGN_OF_LIFE.total_seconds()
+    time.sleep(seconds + 2)  # by now what it said at birth is older than what counts below
+    with clock.shifted(timedelta(seconds=4 * seconds - seconds - 1)):
+        until(lambda: jobs.served_queues() == {"default"}, seconds + 1, "a sign of life")
+    os.killpg(worker.pid, signal.SIGKILL)
+    with clock.shifted(4 * jobs.SIGN_OF_LIFE):
+        assert jobs.served_queues() == set()
+
+
+def test_asking_for_workers_leaves_the_patience_of_the_client_alone(outbox: Outbox, processes: Processes) -> None:
     processes.start("worker", "default")
-    until(lambda: rq.Worker.all(connection=jobs.connection()), what="the worker to register")
-    (worker,) = rq.Worker.all(connection=jobs.connection())
-    assert worker.queue_names() == ["default"]
-    first = worker.last_heartbeat
-
-    def beaten() -> bool:
-        worker.refresh()
-        return bool(worker.last_heartbeat > first)
-
-    until(beaten, workers_run.SIGN_OF_LIFE_SECONDS + 3, "a sign of life")
+    until(lambda: jobs.served_queues() == {"default"}, what="the worker to register")
+    assert jobs.connection().connection_pool.connection_kwargs["socket_timeout"] == redis_client.ANSWER_SECONDS
 
 
 @pytest.mark.parametrize("arguments", [[], ["worker"], ["worker", "no-such-queue"], ["nonsense"]])
