@@ -2,7 +2,7 @@
 
 `perform` is the only function RQ calls. A job's own function opens transactions with `transaction()`; long
 work between them (ffmpeg) holds no connection. A job that fails is tried again later; when its tries are
-used up it is dead, and its module's `given_up(error, **args)`, where there is one, says so to the person.
+used up it is dead, and its module's `given_up(code, **args)`, where there is one, says so to the person.
 A worker that is told to stop gives its job back: another goes on at once, and the try does not count.
 """
 
@@ -137,7 +137,7 @@ def _give_up(job: Job, error: str) -> str:
     with transaction():
         jobs.give_up(job, error)
         if (hear := _hook(job.name)) is not None:
-            hear(error, **job.args)
+            hear(error.partition(":")[0], **job.args)
     return "dead"
 
 

@@ -111,7 +111,7 @@ def test_the_person_hears_that_a_job_is_dead_in_the_transaction_that_buries_it(o
         with pytest.raises(Exception, match="already exists"):
             perform(again)  # telling fails now: the table is there
     assert outbox.row(again).state == "running"
-    assert [args for _, args in tasks.given_up_on] == [{"number": 1}, {"number": 2}]
+    assert tasks.given_up_on == [("RuntimeError", {"number": 1}), ("RuntimeError", {"number": 2})]
 
 
 def test_a_job_that_kills_its_worker_each_time_is_dead_after_as_many_tries(outbox: Outbox) -> None:
