@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import code
 import sys
 
 import click
 
 from popoff import runner
-from popoff.commands.base import Commands, engines, say
+from popoff.commands.base import Commands, engines, platform, say
 from popoff.commands.cases import case
 from popoff.commands.feed import feed
 from popoff.commands.media import media
 from popoff.commands.users import user
+from popoff.kernel.db import db
 
 
 @click.group(cls=Commands)
@@ -23,6 +25,13 @@ def main() -> None:
 def run() -> None:
     """Start the whole platform and keep it running until Ctrl-C."""
     sys.exit(runner.run(say))
+
+
+@main.command()
+def shell() -> None:
+    """Python with the application loaded, over the platform that runs or its database alone."""
+    with platform():
+        code.interact(banner="PopOff: `db.session` is open; nothing is committed unless you do.", local={"db": db})
 
 
 @main.command()
