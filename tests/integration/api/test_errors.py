@@ -113,7 +113,6 @@ def client_without_database(settings: config.Settings) -> Iterator[FlaskClient]:
     [
         ("GET", "/api/media/get_feed/", {"headers": {"Authorization": "Token abc"}}),
         ("POST", "/api/auth/login/", {"data": {"username": "ada", "password": PASSWORD}}),
-        ("GET", "/metrics", {}),
     ],
 )
 def test_without_a_database_requests_are_told_to_come_back(
