@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -75,6 +76,25 @@ class Place:
                 best_of_all_posts(self.user_id)
 
         return harness.measure(call, self.backends())
+
+    def scans(self) -> list[str]:
+        """The indexes and whole tables that the plan of a page reads, by name."""
+        sent: list[tuple[str, object]] = []
+
+        def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+            if "allowed" in statement and not sent:
+                sent.append((statement, parameters))
+
+        with self.app.app_context(), transaction():
+            sa.event.listen(db.engine, "before_cursor_execute", note)
+            service.page(self.user_id, BATCH)
+            sa.event.remove(db.engine, "before_cursor_execute", note)
+            statement, parameters = sent[0]
+            plan = "\n".join(
+                line for (line,) in db.session.connection().exec_driver_sql(f"EXPLAIN {statement}", parameters)
+            )
+        found = re.findall(r"Index (?:Only )?Scan (?:Backward )?using (\w+)|Seq Scan on (\w+)", plan)
+        return sorted({index or f"all of {table}" for index, table in found})
 
     def backends(self) -> list[int]:
         """Ids of the database processes that serve this application."""
@@ -180,7 +200,9 @@ def run(sizes: Sequence[int], seen: int, rounds: int, results: Path | None) -> f
         for call in [*calls.values()] * WARM_UP:
             call()
         medians = harness.interleave(calls, rounds) | harness.interleave(old, max(1, rounds // 10))
+        largest = places[-1].scans()
     growth = _print(medians, [f"{p.posts:,}" for p in places], seen)
+    print(f"  at {places[-1].posts:,} posts a page reads {', '.join(largest)}")
     if results is not None:
         figures = {name: [round(value, 6) for value in vars(sample).values()] for name, sample in medians.items()}
         harness.record("feed_growth", {"seen": seen, "rounds": rounds, "growth": growth, "medians": figures}, results)

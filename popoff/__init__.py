@@ -16,35 +16,24 @@ def create_app() -> Flask:
     from flask_wtf import CSRFProtect
 
     import config
-    from popoff import schema  # noqa: F401 - mappers must know every table, whoever uses the application
     from popoff.blueprints import api, site, store
-    from popoff.kernel import db, logs
-    from popoff.kernel.secrets import kept_secret
+    from popoff.kernel.db import db
     from popoff.web import application, errors
 
-    settings = config.current()
-    if not settings.secret_key:
-        settings = replace(settings, secret_key=kept_secret(settings.home / "secret.key"))
-        config.use(settings)
-    logs.configure(json=settings.production, level=settings.log_level)
-
     app = application.PopOff("popoff")
+    _connect(app)
     app.config.update(
-        SECRET_KEY=settings.secret_key,
-        SQLALCHEMY_DATABASE_URI=config.database_url(settings),
-        SQLALCHEMY_ENGINE_OPTIONS=db.engine_options(settings.database_pool),
         SESSION_COOKIE_NAME="popoff_session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.production,
+        SESSION_COOKIE_SECURE=config.current().production,
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
         MAX_CONTENT_LENGTH=application.API_BODY_BYTES,
         RESTX_MASK_SWAGGER=False,
         RESTX_ERROR_404_HELP=False,
     )
     app.url_map.strict_slashes = False
-    db.db.init_app(app)
-    Migrate(app, db.db, directory=str(config.PROJECT / "migrations"))
+    Migrate(app, db, directory=str(config.PROJECT / "migrations"))
     CSRFProtect(app).exempt(api.blueprint)
     app.extensions["csrf"].exempt(store.blueprint)
     app.register_blueprint(api.blueprint)
@@ -54,3 +43,31 @@ def create_app() -> Flask:
     application.install(app)
 
     return app
+
+
+def create_worker_app() -> Flask:
+    """What workers need of the application: settings, logs and the database, no pages. Raises config.SettingError."""
+    from flask import Flask
+
+    app = Flask("popoff")
+    _connect(app)
+    return app
+
+
+def _connect(app: Flask) -> None:
+    import config
+    from popoff import schema  # noqa: F401 - mappers must know every table, whoever uses the application
+    from popoff.kernel import db, logs
+    from popoff.kernel.secrets import kept_secret
+
+    settings = config.current()
+    if not settings.secret_key:
+        settings = replace(settings, secret_key=kept_secret(settings.home / "secret.key"))
+        config.use(settings)
+    logs.configure(json=settings.production, level=settings.log_level)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=config.database_url(settings),
+        SQLALCHEMY_ENGINE_OPTIONS=db.engine_options(settings.database_pool),
+    )
+    db.db.init_app(app)

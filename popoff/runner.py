@@ -2,60 +2,114 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
+
+import redis
+from sqlalchemy.exc import OperationalError
 
 import config
 from config import Settings
 from popoff import create_app, demo, embedded
+from popoff.adapters import redis_client
 from popoff.embedded import Services, StartFailed
-from popoff.supervisor import Program, supervise
+from popoff.kernel.db import db
+from popoff.supervisor import Program, die_with_parent, supervise
 
 Say = Callable[[str], None]
+
+PATIENCE_SECONDS = 15.0
+"""How long the start may take before it says what it waits for."""
 
 
 def run(say: Say) -> int:
     """Start everything, keep it running, stop it cleanly. Returns the exit code. Raises StartFailed, SettingError."""
     settings = config.current()
-    _check_port(settings)
     say(f"PopOff keeps its data in {settings.home}")
-    with embedded.platform(settings) as services:
-        _announce(settings, services, say)
-        config.use(replace(settings, database_url=services.database_url, redis_url=services.redis_url))
-        prepare(say, with_demo=_wants_demo(settings))
-        environment = child_environment(config.current())
-        return supervise(
-            programs(config.current(), environment),
-            is_ready=lambda: _answers(config.current()),
-            on_ready=lambda: _print_addresses(config.current(), say),
-            each_second=services.revive,
-            hold_fds=[services.lock_fd] if services.lock_fd >= 0 else [],
-        )
+    try:
+        with _stoppable(), embedded.platform(settings) as services:
+            _check_port(settings)  # after the lock on the data: a second start there is told so, not of the port
+            _announce(settings, services, say)
+            config.use(replace(settings, database_url=services.database_url, redis_url=services.redis_url))
+            has_demo = prepare(say, with_demo=_wants_demo(settings))
+            code = _serve(services, say, has_demo=has_demo)
+    except KeyboardInterrupt:  # before everything was up
+        code = 0
+    say("PopOff has stopped")
+    return code
 
 
-def prepare(say: Say, *, with_demo: bool) -> None:
-    """Bring the database to the present version, and load the demo if it is wanted and was not loaded."""
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the start in order, as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    asking = [signum for signum in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(signum) != signal.SIG_IGN]
+    before = {signum: signal.signal(signum, stop) for signum in asking}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _serve(services: Services, say: Say, *, has_demo: bool) -> int:
+    settings = config.current()
+    _empty(_metrics_folder(settings))
+    return supervise(
+        programs(settings, child_environment(settings)),
+        is_ready=_Readiness(settings, say),
+        on_ready=lambda: _print_addresses(settings, say, has_demo=has_demo),
+        each_second=services.revive,
+        hold_fds=[services.lock_fd] if services.lock_fd >= 0 else [],
+    )
+
+
+def prepare(say: Say, *, with_demo: bool) -> bool:
+    """Bring the database to the present version, and load the demo if it is wanted and was not loaded.
+
+    Returns whether the demo is there. Raises StartFailed when the database does not answer.
+    """
     import flask_migrate
 
-    app = create_app()
-    with app.app_context():
+    with create_app().app_context():
         say("Bringing the database up to date")
-        flask_migrate.upgrade()
+        try:
+            flask_migrate.upgrade()
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            raise StartFailed(f"The database cannot be used ({reason}): check DATABASE_URL.") from error
         if with_demo and not demo.is_loaded():
             demo.load(say, drain_jobs=_drain_jobs)
+        has_demo = demo.is_loaded()
+        db.session.remove()
+        db.engine.dispose()
+    return has_demo
 
 
 def _drain_jobs() -> subprocess.Popen[bytes]:
-    """A worker that ends when nothing is left to do."""
-    environment = {**os.environ, **child_environment(config.current()), "LOG_LEVEL": "WARNING"}
-    return subprocess.Popen([sys.executable, "-m", "workers.run", "burst"], env=environment, cwd=config.PROJECT)
+    """A worker that ends when nothing is left to do, or when we do."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "workers.run", "burst"],
+        env={**os.environ, **child_environment(config.current()), "LOG_LEVEL": "WARNING"},
+        cwd=config.PROJECT,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=die_with_parent(),
+    )
 
 
 def _wants_demo(settings: Settings) -> bool:
@@ -69,21 +123,31 @@ def _announce(settings: Settings, services: Services, say: Say) -> None:
         ("Redis", services.redis_url, not settings.redis_url),
     ):
         where = url.rpartition("@")[2] or url
-        say(f"{name} {'(embedded)' if ours else '(yours)'} answers at {where}")
+        say(f"{name}: {'embedded' if ours else 'yours'}, {where}")
+    try:
+        redis_client.client(services.redis_url).ping()
+    except redis.RedisError as error:
+        say(f"Redis does not answer ({error}): jobs wait until it does")
+
+
+def _metrics_folder(settings: Settings) -> Path:
+    return settings.home / "run" / "metrics"
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
     """What the programs of this platform need to find one another."""
-    metrics = settings.home / "run" / "metrics"
-    shutil.rmtree(metrics, ignore_errors=True)
-    metrics.mkdir(parents=True)
     return {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
         "SECRET_KEY": settings.secret_key,
         "POPOFF_HOME": str(settings.home),
         "PORT": str(settings.port),
-        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
+        "PROMETHEUS_MULTIPROC_DIR": str(_metrics_folder(settings)),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -109,30 +173,50 @@ def programs(settings: Settings, environment: Mapping[str, str]) -> list[Program
 
 
 def _check_port(settings: Settings) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise StartFailed(
-                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}): set PORT to another one."
-            ) from None
-
-
-def _answers(settings: Settings) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{_local(settings)}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        ((family, kind, protocol, _, address), *_) = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StartFailed(
+            f"Port {settings.port} on {settings.host} cannot be used ({reason}): set PORT to another one."
+        ) from None
+
+
+class _Readiness:
+    """Asks /readyz; when that takes long, says once what is not there yet."""
+
+    def __init__(self, settings: Settings, say: Say) -> None:
+        self._address = _local(settings)
+        self._say: Say | None = say
+        self._deadline = time.monotonic() + PATIENCE_SECONDS
+
+    def __call__(self) -> bool:
+        parts: dict[str, str] = {"web": "does not answer"}
+        try:
+            with urllib.request.urlopen(f"http://{self._address}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as refused:
+            parts = json.load(refused)
+        except OSError:  # nobody is there yet
+            pass
+        if self._say and time.monotonic() > self._deadline:
+            missing = ", ".join(f"{name} ({state})" for name, state in parts.items() if state not in ("ok", False))
+            self._say(f"Still waiting for {missing}")
+            self._say = None
         return False
 
 
 def _local(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
-    return f"{host}:{settings.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    return f"{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
-def _print_addresses(settings: Settings, say: Say) -> None:
+def _print_addresses(settings: Settings, say: Say, *, has_demo: bool) -> None:
     base = settings.public_url.rstrip("/") or f"http://{_local(settings)}"
     say("")
     say("PopOff is running")
@@ -140,7 +224,7 @@ def _print_addresses(settings: Settings, say: Say) -> None:
     say(f"  API      {base}/api     (the phone app's base URL)")
     say(f"  API docs {base}/api/docs")
     say(f"  health   {base}/readyz")
-    with create_app().app_context():
-        if demo.is_loaded():
-            say(f"  demo     sign in as {demo.SIGN_INS} with the password {demo.PASSWORD!r}")
+    if has_demo:
+        say(f"  demo     sign in as {demo.SIGN_INS} with the password {demo.PASSWORD!r}")
     say("Stop with Ctrl-C.")
+    say("")

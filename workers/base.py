@@ -2,7 +2,7 @@
 
 `perform` is the only function RQ calls. A job's own function opens transactions with `transaction()`; long
 work between them (ffmpeg) holds no connection. A job that fails is tried again later; when its tries are
-used up it is dead, and its module's `given_up(error, **args)`, where there is one, says so to the person.
+used up it is dead, and its module's `given_up(code, **args)`, where there is one, says so to the person.
 A worker that is told to stop gives its job back: another goes on at once, and the try does not count.
 """
 
@@ -24,7 +24,7 @@ from flask import Flask
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 import config
-from popoff import create_app
+from popoff import create_worker_app
 from popoff.adapters import jobs
 from popoff.adapters.jobs import JOBS, Job
 from popoff.kernel.db import db
@@ -53,7 +53,7 @@ def stop(*_: object) -> None:
 def application() -> Flask:
     """The application of this process; a forked work horse inherits its parent's."""
     if not _apps:
-        app = create_app()
+        app = create_worker_app()
         with app.app_context():
             sa.event.listen(db.engine, "do_connect", _without_statement_limit)
         _apps.append(app)
@@ -80,18 +80,19 @@ def transaction() -> Iterator[None]:
 
 def perform(job_id: int) -> None:
     """Run one job. Told twice, or by a queue that is behind, it does nothing the second time."""
-    structlog.contextvars.clear_contextvars()
     with application().app_context():
         with transaction():
             job = jobs.claim(job_id)
             if job is None:
                 return
             db.session.expunge(job)
-        structlog.contextvars.bind_contextvars(job=job.name, job_id=job.id, request_id=job.request_id)
         started = time.monotonic()
-        with _lease(job):
-            outcome = _run(job)
-        log.info("job", outcome=outcome, attempt=job.attempts, seconds=round(time.monotonic() - started, 2), **job.args)
+        with structlog.contextvars.bound_contextvars(job=job.name, job_id=job.id, request_id=job.request_id):
+            with _lease(job):
+                outcome = _run(job)
+            seconds = round(time.monotonic() - started, 2)
+            tell = log.debug if outcome == "done" and not job.args else log.info  # the clockwork's jobs are no news
+            tell("job", outcome=outcome, attempt=job.attempts, seconds=seconds, **job.args)
 
 
 def _run(job: Job) -> str:
@@ -133,19 +134,26 @@ def _failed(job: Job, error: Exception) -> str:
 
 def _give_up(job: Job, error: str) -> str:
     """The job is dead, and the person concerned hears of it, in one transaction."""
-    module, _ = load(job.name)
     with transaction():
         jobs.give_up(job, error)
-        if hasattr(module, "given_up"):
-            module.given_up(error, **job.args)
+        if (hear := _hook(job.name)) is not None:
+            hear(error.partition(":")[0], **job.args)
     return "dead"
 
 
 def load(name: str) -> tuple[Any, Callable[..., None]]:
-    """The module and function of a named job."""
+    """The module and function of a named job. Raises ImportError, AttributeError."""
     module_name, _, function_name = JOBS[name].path.partition(":")
     module = importlib.import_module(module_name)
     return module, getattr(module, function_name)
+
+
+def _hook(name: str) -> Callable[..., None] | None:
+    """What the module of a job wants to be called when it is given up."""
+    try:
+        return getattr(load(name)[0], "given_up", None)
+    except (ImportError, AttributeError):
+        return None
 
 
 @contextlib.contextmanager

@@ -23,8 +23,7 @@ from workers.transcode import sweep_work
 
 log = structlog.get_logger()
 
-SIGN_OF_LIFE_SECONDS = 5
-"""How often a worker tells Redis that it lives, busy or idle."""
+_BEAT_SECONDS = int(jobs.SIGN_OF_LIFE.total_seconds())
 _RETRY_SECONDS = 1.0
 
 
@@ -41,8 +40,8 @@ class Worker(rq.Worker):
         super().__init__(
             list(queues),
             connection=redis.Redis.from_url(config.current().redis_url, socket_connect_timeout=5),
-            worker_ttl=SIGN_OF_LIFE_SECONDS + 15,  # RQ looks up from its blocking read 15 s before this
-            job_monitoring_interval=SIGN_OF_LIFE_SECONDS,
+            worker_ttl=_BEAT_SECONDS + 15,  # RQ looks up from its blocking read 15 s before this
+            job_monitoring_interval=_BEAT_SECONDS,
             maintenance_interval=600,
         )
         self.stopping = False

@@ -47,12 +47,17 @@ def run() -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     with application().app_context(), audit.sequencing(stop):
-        while not stop.is_set():
-            try:
-                lead(stop)
-            except SQLAlchemyError as error:
-                log.warning("schedule_waits", error=type(error).__name__)
-            stop.wait(TICK_SECONDS)
+        serve(stop)
+
+
+def serve(stop: threading.Event) -> None:
+    """Lead, or stand by for the leader, until `stop`. Waits for a database that is away."""
+    while not stop.is_set():
+        try:
+            lead(stop)
+        except SQLAlchemyError as error:
+            log.warning("schedule_waits", error=type(error).__name__)
+        stop.wait(TICK_SECONDS)
 
 
 def lead(stop: threading.Event) -> None:
@@ -64,7 +69,7 @@ def lead(stop: threading.Event) -> None:
         connection.detach()
         if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(LEADER_LOCK))):
             return
-        log.info("schedule_leads")
+        log.debug("schedule_leads")
         with transaction():
             due = next_times()
         wait = 0.0

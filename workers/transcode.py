@@ -10,6 +10,7 @@ what it has put up: the purge of the post may have come before.
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import tempfile
 import time
@@ -73,9 +74,9 @@ def run(post_id: int) -> None:
 
 
 def given_up(error: str, post_id: int) -> None:
-    """The tries are used up: the owner reads so."""
+    """The tries are used up: the owner reads so. `error` begins with the code of what went wrong."""
     try:
-        code = FailureCode(error)
+        code = FailureCode(error.partition(":")[0])
     except ValueError:
         code = FailureCode.ENCODE_FAILED
     with contextlib.suppress(NotWanted):
@@ -259,7 +260,7 @@ class _Run:
             self._task.post_id,
             [_facts(made) for made in encoded.renditions],
             duration_ms=encoded.duration_ms,
-            loudness=asdict(encoded.loudness) if encoded.loudness else None,
+            loudness=_finite(asdict(encoded.loudness)) if encoded.loudness else None,
         )
 
 
@@ -273,6 +274,11 @@ def _put_all(folder: str, files: Sequence[Path]) -> None:
     with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:
         for _ in pool.map(put, files):
             pass
+
+
+def _finite(values: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no infinity, which is how far below everything else silence is."""
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _facts(made: MadeRendition) -> dict[str, Any]:

@@ -62,6 +62,9 @@ QUEUES = ("media", "default")
 LEASE = timedelta(seconds=30)
 """How long a worker may stay silent before its job goes to another."""
 
+SIGN_OF_LIFE = timedelta(seconds=5)
+"""How often a worker says in Redis that it is there."""
+
 _SEND_GRACE = timedelta(seconds=2)
 _SEND_BATCH = 500
 _NEWS = re.compile(rb"popoff-(\d+)-")
@@ -142,6 +145,22 @@ def send_staged() -> None:
 def connection() -> redis.Redis:
     """A client of the queue's Redis that gives up soon: requests must not hang on it."""
     return redis_client.client(config.current().redis_url)
+
+
+def served_queues() -> set[str]:
+    """The queues for which some worker gave a sign of life lately. Raises redis.RedisError.
+
+    RQ itself forgets a killed worker after minutes only.
+    """
+    # Read by hand: an rq.Worker would give the shared client timeouts of minutes, for requests too.
+    redis = connection()
+    with redis.pipeline(transaction=False) as pipeline:
+        for key in redis.smembers(rq.Worker.redis_workers_keys):
+            pipeline.hmget(key, "last_heartbeat", "queues")
+        found = pipeline.execute()
+    since = clock.now() - 4 * SIGN_OF_LIFE
+    alive = [queues.decode() for beat, queues in found if beat and queues and rq.utils.utcparse(beat.decode()) > since]
+    return {name for queues in alive for name in queues.split(",")}
 
 
 def _tell(jobs: Sequence[tuple[int, str]]) -> None:

@@ -51,7 +51,7 @@ class PersonInterests(Base):
 
 
 class TrendingPost(Base):
-    """Posts that do well now, written anew by a worker; the feed reads the top of it."""
+    """Posts that do well now, as a worker keeps finding out; the feed reads the top of it."""
 
     __tablename__ = "trending_posts"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -213,3 +213,55 @@ def vectors_of(post_ids: Sequence[int], model: str) -> dict[int, Vectors]:
         )
     ).all()
     return dict(zip([row[0] for row in rows], _vectors([row[1] for row in rows]), strict=True))
+
+
+def unindexed(model: str) -> Sequence[int]:
+    """Posts that can be played and are not known in this insight model."""
+    known = sa.exists().where(PostVector.post_id == Post.id, PostVector.model == model)
+    return db.session.scalars(
+        sa.select(Post.id)
+        .where(Post.playable_at.is_not(None), Post.deleted_at.is_(None), sa.not_(known))
+        .order_by(Post.id)
+    ).all()
+
+
+def embeddings(
+    *, model: str | None = None, newest: int | None = None, chunk: int = 500
+) -> Iterator[tuple[Sequence[sa.Row[Any]], Vectors]]:
+    """Posts with words, the newest first, in chunks: rows (post_id, user, category, model, created_at, description),
+    and their vectors (n, DIMENSION). Nothing but the chunk is held in memory. Of one model, or of all."""
+    statement = (
+        sa.select(
+            PostVector.post_id,
+            User.username.label("user"),
+            PostVector.category,
+            PostVector.model,
+            Post.created_at,
+            Post.description,
+            sa.func.vector_send(PostVector.vector).label("vector"),
+        )
+        .join(Post, Post.id == PostVector.post_id)
+        .join(User, User.id == Post.user_id)
+        .where(PostVector.vector.is_not(None), Post.deleted_at.is_(None))
+        .order_by(Post.id.desc())
+        .limit(newest)
+    )
+    if model is not None:
+        statement = statement.where(PostVector.model == model)
+    for rows in db.session.execute(statement, execution_options={"yield_per": chunk}).partitions():
+        yield rows, _vectors([row.vector for row in rows])
+
+
+def watched_by_week(user_id: int, model: str) -> tuple[Sequence[sa.Row[Any]], Vectors]:
+    """What a person watched, oldest week first: rows (week: date of its Monday in UTC, post_id, watch_ms), and the
+    vectors (n, DIMENSION) of the posts."""
+    week = sa.cast(sa.func.date_trunc("week", View.first_at, "UTC"), sa.Date)
+    rows = db.session.execute(
+        sa.select(
+            week.label("week"), View.post_id, View.watch_ms, sa.func.vector_send(PostVector.vector).label("vector")
+        )
+        .join(PostVector, PostVector.post_id == View.post_id)
+        .where(View.user_id == user_id, PostVector.model == model, PostVector.vector.is_not(None))
+        .order_by(week, View.post_id)
+    ).all()
+    return rows, _vectors([row.vector for row in rows])

@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from popoff.adapters import jobs
 from popoff.adapters.insight import insight
 from popoff.feed import queries, rules
 from popoff.feed.models import PersonInterests, PostVector
@@ -136,6 +137,15 @@ def index_post(post_id: int, vector: Vectors | None, category: str, model: str) 
         .values(post_id=post_id, **row)
         .on_conflict_do_update(index_elements=[PostVector.post_id], set_=row)
     )
+
+
+def rebuild() -> int:
+    """Have every post worked out anew that is not known in the present insight model; how many there are."""
+    stale = queries.unindexed(insight().model)
+    for post_id in stale:
+        jobs.stage("media.insight", unique_key=f"insight:{post_id}", post_id=post_id)
+    refresh_trending()
+    return len(stale)
 
 
 _TRENDING = """

@@ -48,6 +48,8 @@ def engine_options(pool_size: int) -> dict[str, Any]:
         "pool_recycle": 1800,
         "connect_args": {
             "connect_timeout": 5,
+            "keepalives_idle": 15,
+            "tcp_user_timeout": 15_000,  # milliseconds after which a host that is gone counts as gone
             "application_name": "popoff",
             "options": "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000",
         },

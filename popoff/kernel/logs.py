@@ -31,7 +31,10 @@ def configure(*, json: bool, level: str) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
+        # Plain tracebacks: the default ones print local variables, passwords among them.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=28, exception_formatter=structlog.dev.plain_traceback
+        )
     )
     exceptions: list[Any] = [structlog.processors.format_exc_info] if json else []
     structlog.configure(

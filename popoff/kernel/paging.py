@@ -25,7 +25,7 @@ def decode_cursor(cursor: str, *types: type[CursorValue]) -> tuple[CursorValue, 
     Raises Invalid (code `invalid_cursor`) for anything that we did not hand out in this form.
     """
     try:
-        values = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
     except (binascii.Error, ValueError, UnicodeError):
         values = None
     if (

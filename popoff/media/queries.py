@@ -8,8 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from popoff.accounts.models import User
-from popoff.accounts.queries import is_visible
 from popoff.adapters import storage
 from popoff.adapters.storage import store
 from popoff.kernel import clock
@@ -36,16 +34,6 @@ def not_found() -> NotFound:
     return NotFound("Video not found.", code="post_not_found")
 
 
-def shown(post_id: int) -> Post:
-    """A post that others may see, with a visible author. Raises NotFound (code `post_not_found`)."""
-    found = db.session.scalars(
-        sa.select(Post).join(User, User.id == Post.user_id).where(Post.id == post_id, is_shown(), is_visible())
-    ).one_or_none()
-    if found is None:
-        raise not_found()
-    return found
-
-
 def owned(user_id: int, post_id: int) -> Post:
     """A post of one's own, in any stage. Raises NotFound (code `post_not_found`)."""
     found = db.session.scalars(
@@ -63,7 +51,8 @@ def is_public() -> sa.ColumnElement[bool]:
 
 
 def by_id(post_id: int) -> Post | None:
-    return db.session.get(Post, post_id)
+    """A post as it is now, deleted or not."""
+    return db.session.get(Post, post_id, populate_existing=True)
 
 
 def of_upload(upload_id: str) -> Post | None:
@@ -85,8 +74,6 @@ def upload(user_id: int, upload_id: str, *, lock: bool = False) -> Upload:
 
 def lock_upload_of_key(user_id: int, key: str) -> Upload | None:
     """The person's own upload behind a key we handed out, locked; None for anybody else's and for invented ones."""
-    if "\0" in key:  # which PostgreSQL does not take
-        return None
     of_key = sa.select(UploadFile.upload_id).where(UploadFile.key == key).scalar_subquery()
     return db.session.scalars(
         _locked(sa.select(Upload).where(Upload.id == of_key, Upload.user_id == user_id))

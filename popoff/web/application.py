@@ -90,8 +90,10 @@ def _begin() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     base_url_var.set(config.current().public_url.rstrip("/") or request.url_root.rstrip("/"))
-    if "\0" in request.path:
-        raise NotFound
+    if "\0" in request.path or any(
+        isinstance(value, int) and value >= 2**63 for value in (request.view_args or {}).values()
+    ):
+        raise NotFound  # the database knows neither such texts nor such numbers
 
 
 def _end(response: Response) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import redis
-import rq
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,7 +27,9 @@ def readiness() -> dict[str, str]:
 def _try(check: Callable[[], object]) -> str:
     try:
         check()
-    except (SQLAlchemyError, redis.RedisError, Unavailable) as error:
+    except Unavailable as error:
+        return f"unavailable ({error})"
+    except (SQLAlchemyError, redis.RedisError) as error:
         return f"unavailable ({type(error).__name__})"
     return "ok"
 
@@ -44,8 +45,6 @@ def _redis() -> None:
 
 
 def _workers() -> None:
-    """Every queue has a worker that gave a sign of life lately (RQ forgets those that did not)."""
-    served = {name for worker in rq.Worker.all(connection=jobs.connection()) for name in worker.queue_names()}
-    missing = set(jobs.QUEUES) - served
+    missing = set(jobs.QUEUES) - jobs.served_queues()
     if missing:
         raise Unavailable(f"no worker serves {', '.join(sorted(missing))}")

@@ -6,7 +6,8 @@ import os
 
 import sqlalchemy as sa
 from flask import Request, Response
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from sqlalchemy.exc import SQLAlchemyError
 
 from popoff.adapters.jobs import Job
 from popoff.kernel import clock
@@ -31,26 +32,38 @@ def observe(request: Request, response: Response, seconds: float) -> None:
 
 def render() -> bytes:
     """Everything in the text format of Prometheus, added up over the processes of this host."""
-    registry = CollectorRegistry()
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        multiprocess.MultiProcessCollector(registry)
     platform = CollectorRegistry()
     _platform_gauges(platform)
-    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        from prometheus_client import REGISTRY
+    return generate_latest(_of_processes()) + generate_latest(platform)
 
-        return generate_latest(REGISTRY) + generate_latest(platform)
-    return generate_latest(registry) + generate_latest(platform)
+
+def _of_processes() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    return registry
 
 
 def _platform_gauges(registry: CollectorRegistry) -> None:
+    """What the database knows; while it is away, only that it is."""
+    up = Gauge("popoff_database_up", "Whether the database answers", registry=registry)
+    try:
+        with db.engine.connect() as connection:
+            _jobs_and_posts(connection, registry)
+    except SQLAlchemyError:
+        return
+    up.set(1)
+
+
+def _jobs_and_posts(connection: sa.Connection, registry: CollectorRegistry) -> None:
     jobs = Gauge("popoff_jobs", "Jobs by name and state", ["name", "state"], registry=registry)
     counted = sa.select(Job.name, Job.state, sa.func.count()).where(Job.state != "done").group_by(Job.name, Job.state)
-    for name, state, count in db.session.execute(counted):
+    for name, state, count in connection.execute(counted):
         jobs.labels(name, state).set(count)
-    oldest = db.session.scalar(sa.select(sa.func.min(Job.run_after)).where(Job.state == "ready"))
+    oldest = connection.scalar(sa.select(sa.func.min(Job.run_after)).where(Job.state == "ready"))
     age = (clock.now() - oldest).total_seconds() if oldest else 0.0
     Gauge("popoff_oldest_job_seconds", "Age of the oldest due job", registry=registry).set(max(age, 0.0))
     posts = Gauge("popoff_posts", "Posts by stage", ["stage"], registry=registry)
-    for stage, count in db.session.execute(sa.select(Post.stage, sa.func.count()).group_by(Post.stage)):
+    for stage, count in connection.execute(sa.select(Post.stage, sa.func.count()).group_by(Post.stage)):
         posts.labels(stage).set(count)

@@ -80,7 +80,7 @@ def test_every_foreign_key_is_indexed() -> None:
         for table in metadata.tables.values()
         for key in table.foreign_keys
         if not any(
-            list(index)[0] == key.parent.name
+            index[0] == key.parent.name
             for index in (
                 *([column.name for column in index.columns] for index in table.indexes if index.columns),
                 [column.name for column in table.primary_key.columns],

@@ -57,4 +57,5 @@ def make_post(
         feed.index_post(
             post.id, vector if np.any(vector) else None, categorise(description, post.tags), insight().model
         )
+    db.session.commit()  # a request that is refused rolls back what was not committed before it
     return post.id

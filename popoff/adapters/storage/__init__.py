@@ -12,6 +12,7 @@ import functools
 import os
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import config
 from popoff.adapters.storage import signing
@@ -38,7 +39,9 @@ from popoff.adapters.storage.interface import (
     WrongContentType,
     WrongLength,
 )
-from popoff.adapters.storage.s3 import S3Store
+
+if TYPE_CHECKING:
+    from popoff.adapters.storage.s3 import S3Store
 
 __all__ = [
     "IMMUTABLE",
@@ -70,6 +73,16 @@ __all__ = [
     "play_link",
     "store",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`S3Store`, when it is asked for: its library takes long to load, and a folder store does not need it."""
+    if name == "S3Store":
+        from popoff.adapters.storage.s3 import S3Store
+
+        return S3Store
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 base_url_var: ContextVar[str | None] = ContextVar("storage_base_url", default=None)
 """The address under which this request reached us; the web edge sets it, so that links lead back the same way."""
@@ -113,5 +126,7 @@ def _folder_store(root: Path, secret: str) -> FolderStore:
 
 @functools.lru_cache(maxsize=4)
 def _s3_store(pid: int, bucket: str, endpoint_url: str, region: str, key_id: str, secret: str) -> S3Store:
+    from popoff.adapters.storage.s3 import S3Store
+
     # by process: a connection that a parent opened must not be used by its fork
     return S3Store(bucket, endpoint_url=endpoint_url, region=region, access_key_id=key_id, secret_access_key=secret)

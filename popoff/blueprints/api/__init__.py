@@ -25,7 +25,7 @@ class DocumentedApi(Api):
     @property
     def __schema__(self) -> dict[str, Any]:
         """The description that `/api/swagger.json` serves."""
-        return complete(super().__schema__)
+        return complete(super().__schema__, self.models)
 
     def _register_doc(self, app_or_blueprint: Any) -> None:
         """The docs page is a route of ours, see below."""

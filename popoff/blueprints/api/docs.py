@@ -5,7 +5,7 @@ A test holds real answers to these descriptions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from flask_restx import Api, Namespace
@@ -49,8 +49,13 @@ def refuses(namespace: Namespace, **reasons: str) -> Callable[[Handler], Handler
     return decorate
 
 
-def complete(description: dict[str, Any]) -> dict[str, Any]:
-    """The description with what holds for every route: its other refusals, and 401 where a token is needed."""
+def complete(description: dict[str, Any], models: Mapping[str, Any]) -> dict[str, Any]:
+    """The description with what RESTX leaves out, and with what holds for every route.
+
+    That is models inside models, 401 where a token is needed, and the shape of every other refusal.
+    """
+    for name, model in models.items():
+        description["definitions"].setdefault(name, model.__schema__)
     error = {"$ref": "#/definitions/Error"}
     for path in description["paths"].values():
         for operation in (value for key, value in path.items() if key != "parameters"):

@@ -67,6 +67,10 @@ class Comments(BaseModel):
     next_cursor: str | None = None
 
 
+class Commented(Message):
+    id: int = Field(description="Number of the comment.")
+
+
 class Counted(Message):
     watch_time: float = Field(description="Seconds that counted.")
 
@@ -107,7 +111,7 @@ class GetComments(Resource):
 
 @api.route("/add_comment/")
 class AddComment(Resource):
-    @gives(api, Message, "Added.")
+    @gives(api, Commented, "Added.")
     @refuses(api, s400="empty_comment, too_long", s404="post_not_found")
     @signed_in
     @takes(CommentBody)

@@ -47,6 +47,10 @@ class DeleteBody(Input):
     password: str | None = Field(None, max_length=1000, description="When sent, it must be right.")
 
 
+class Followed(Message):
+    is_following: bool = Field(description="Whether you follow them now.")
+
+
 class Account(BaseModel):
     username: str
     num_followers: int
@@ -84,7 +88,7 @@ class Everything(BaseModel):
 
 @api.route("/add_follower/")
 class AddFollower(Resource):
-    @gives(api, Message, "Follows, or does not any more.", status=201)
+    @gives(api, Followed, "Follows, or does not any more.", status=201)
     @refuses(api, s400="follow_self", s404="user_not_found")
     @signed_in
     @takes(FollowBody)
@@ -181,7 +185,7 @@ class DeleteAccount(Resource):
     @signed_in
     @takes(DeleteBody)
     def delete(self, body: DeleteBody) -> Response:
-        """Leave. Signing in again within the grace period brings the account back."""
+        """Delete your account. Signing in again within the grace period brings it back."""
         account_service.request_deletion(auth.me(), body.password, auth.device().address)
         return message("Account deleted successfully.")
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
+from popoff.accounts import service as accounts
 from popoff.adapters.insight import insight
 from popoff.feed import queries
 from popoff.feed import service as feed
@@ -14,6 +18,7 @@ from popoff.feed.rules import Source
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.social import service as social
+from popoff.web.transaction import transaction
 from tests.integration.feed.conftest import Register
 from tests.support.posts import make_post
 
@@ -90,6 +95,28 @@ def test_only_posts_with_new_engagement_are_written(fans: list[int]) -> None:
         after = versions()
     assert after[still] == before[still]
     assert after[moving] != before[moving]
+
+
+def test_two_refreshes_at_once_do_not_disturb_each_other(platform_db: Flask) -> None:
+    with platform_db.app_context(), transaction():
+        fan = accounts.register("fan", "fan@people.example", "correct horse battery").id
+        accounts.register("ada", "ada@people.example", "correct horse battery")
+        posts = [make_post("ada", f"Number {number}") for number in range(20)]
+        for post_id in posts:
+            social.record_view(fan, post_id, 5.0)
+    together = threading.Barrier(4)
+
+    def refresh(_: int) -> None:
+        with platform_db.app_context():
+            together.wait()
+            for _ in range(5):
+                with transaction():
+                    feed.refresh_trending()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(refresh, range(4)))
+    with platform_db.app_context():
+        assert sorted(trending()) == posts
 
 
 def test_no_more_are_kept_than_asked_for(fans: list[int], monkeypatch: pytest.MonkeyPatch) -> None:

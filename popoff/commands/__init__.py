@@ -1,0 +1,1 @@
+"""The groups of `popoff` commands, one module each."""

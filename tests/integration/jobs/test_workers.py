@@ -1,0 +1,172 @@
+"""Worker processes over the real PostgreSQL and Redis: killed, stopped, cut off, and many at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+import config
+from popoff import embedded
+from popoff.adapters import jobs, redis_client
+from popoff.kernel import clock
+from tests.integration.jobs.conftest import Outbox, Processes, redis_of_this_test, runs, until
+from workers import run as workers_run
+from workers.base import transaction
+
+pytestmark = pytest.mark.xdist_group("workers")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_two_workers_finish_two_hundred_jobs_once_each(outbox: Outbox, processes: Processes) -> None:
+    with transaction():
+        for number in range(200):
+            jobs.stage("test.count", number=number)
+    for job_id in outbox.in_queue()[::4]:  # some are told twice
+        jobs._tell([(job_id, "test.count")])
+    workers = [processes.start("worker", "default") for _ in range(2)]
+    until(lambda: outbox.states() == {"done": 200}, 60, "200 jobs")
+    assert runs() == list(range(200))
+    for worker in workers:
+        worker.terminate()
+    assert [worker.wait(10) for worker in workers] == [0, 0]
+
+
+def test_burst_does_all_that_is_due_and_ends(outbox: Outbox, processes: Processes) -> None:
+    for number in range(3):
+        outbox.stage("test.count", number=number)
+    redis_of_this_test().flushdb()
+    outbox.stage("test.count", number=3, delay=timedelta(seconds=1))
+    assert processes.start("burst").wait(30) == 0
+    assert (runs(), outbox.states()) == ([0, 1, 2, 3], {"done": 4})
+
+
+@pytest.mark.parametrize("command", [("worker", "media"), ("burst",)])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_worker_ends_at_once_and_its_job_goes_on_elsewhere(
+    outbox: Outbox, processes: Processes, signum: signal.Signals, command: tuple[str, ...]
+) -> None:
+    job_id = outbox.stage("test.wait", number=1)
+    worker = processes.start(*command)
+    until(lambda: runs() == [1], what="the job to begin")
+    asked = time.monotonic()
+    os.kill(worker.pid, signum)
+    assert worker.wait(10) == 0
+    assert time.monotonic() - asked < 3
+    row = outbox.row(job_id)
+    assert (row.state, row.attempts, row.last_error) == ("ready", 0, None)
+    processes.start("worker", "media")
+    until(lambda: outbox.sweep() == 0 and outbox.row(job_id).state == "done", what="the second try")
+    assert runs() == [1, 1]
+
+
+def test_a_killed_worker_loses_no_job(outbox: Outbox, processes: Processes) -> None:
+    job_id = outbox.stage("test.wait", number=1)
+    worker = processes.start("worker", "media")
+    until(lambda: runs() == [1], what="the job to begin")
+    (horse,) = children(worker.pid)
+    for pid in (worker.pid, horse):
+        os.kill(pid, signal.SIGKILL)
+    worker.wait()
+    assert outbox.row(job_id).state == "running"
+    outbox.change(job_id, lease_until=clock.now() - timedelta(seconds=1))  # half a minute goes by
+    assert outbox.sweep() == 1
+    processes.start("worker", "media")
+    until(lambda: outbox.row(job_id).state == "done", what="the second try")
+    assert outbox.row(job_id).attempts == 2
+
+
+def test_a_killed_work_horse_does_not_end_its_worker(outbox: Outbox, processes: Processes) -> None:
+    job_id = outbox.stage("test.wait", number=1)
+    worker = processes.start("worker", "media")
+    until(lambda: runs() == [1], what="the job to begin")
+    os.kill(children(worker.pid)[0], signal.SIGKILL)
+    outbox.change(job_id, lease_until=clock.now() - timedelta(seconds=1))
+    until(lambda: outbox.sweep() >= 0 and outbox.row(job_id).state == "done", what="the second try")
+    assert worker.poll() is None
+
+
+def test_workers_wait_for_a_redis_that_is_away_and_stop_when_told(outbox: Outbox, processes: Processes) -> None:
+    worker = processes.start("worker", "default", REDIS_URL="redis://127.0.0.1:1/0")
+    with pytest.raises(Exception, match="timed out"):
+        worker.wait(4)
+    worker.terminate()
+    assert worker.wait(5) in (0, -signal.SIGTERM)
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[embedded.Redis]:
+    """A Redis that only this test uses, and may kill."""
+    server = embedded.start_redis(tmp_path, fast=True)
+    with config.override(redis_url=server.url):
+        yield server
+    server.stop()
+
+
+def test_workers_outlive_a_redis_that_dies_and_so_does_the_job_in_hand(
+    own_redis: embedded.Redis, outbox: Outbox, processes: Processes
+) -> None:
+    outbox.stage("test.wait", number=1)
+    busy, idle = processes.start("worker", "media"), processes.start("worker", "default")
+    until(lambda: runs() == [1] and jobs.served_queues() == set(jobs.QUEUES), what="two workers")
+    (horse,) = children(busy.pid)
+    own_redis.kill()
+    outbox.stage("test.count", number=2)
+    time.sleep(jobs.SIGN_OF_LIFE.total_seconds() + 2)
+    own_redis.start()
+    until(lambda: outbox.sweep() >= 0 and runs() == [1, 2], what="the job staged meanwhile")
+    assert children(busy.pid) == [horse]
+    assert (busy.poll(), idle.poll()) == (None, None)
+    busy.terminate()
+    assert busy.wait(5) == 0
+
+
+def test_a_worker_shows_every_few_seconds_that_it_lives_and_is_missed_soon(
+    outbox: Outbox, processes: Processes
+) -> None:
+    assert jobs.served_queues() == set()
+    worker = processes.start("worker", "default")
+    until(lambda: jobs.served_queues() == {"default"}, what="the worker to register")
+    seconds = jobs.SIGN_OF_LIFE.total_seconds()
+    time.sleep(seconds + 2)  # by now what it said at birth is older than what counts below
+    with clock.shifted(timedelta(seconds=4 * seconds - seconds - 1)):
+        until(lambda: jobs.served_queues() == {"default"}, seconds + 1, "a sign of life")
+    os.killpg(worker.pid, signal.SIGKILL)
+    with clock.shifted(4 * jobs.SIGN_OF_LIFE):
+        assert jobs.served_queues() == set()
+
+
+def test_asking_for_workers_leaves_the_patience_of_the_client_alone(outbox: Outbox, processes: Processes) -> None:
+    processes.start("worker", "default")
+    until(lambda: jobs.served_queues() == {"default"}, what="the worker to register")
+    assert jobs.connection().connection_pool.connection_kwargs["socket_timeout"] == redis_client.ANSWER_SECONDS
+
+
+@pytest.mark.parametrize("arguments", [[], ["worker"], ["worker", "no-such-queue"], ["nonsense"]])
+def test_a_wrong_command_line_says_how_to_write_it(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert workers_run.main(arguments) == 2
+    assert capsys.readouterr().err.startswith("usage: python -m workers.run worker media|default")
+
+
+def test_an_away_redis_is_told_without_a_traceback() -> None:
+    def record(error: Exception) -> logging.LogRecord:
+        try:
+            raise error
+        except Exception:  # noqa: BLE001 - made on purpose
+            return logging.LogRecord("rq.worker", logging.ERROR, __file__, 1, "quitting", (), sys.exc_info())
+
+    away, bug = record(redis.ConnectionError()), record(ValueError())
+    assert workers_run._shorten(away) and workers_run._shorten(bug)
+    assert away.exc_info is None
+    assert bug.exc_info is not None
