@@ -28,7 +28,7 @@ def inclusion(index: int, size: int) -> list[Range]:
 
 
 def consistency(old: int, new: int) -> list[Range]:
-    """The ranges whose hashes prove that the tree of `old` leaves is a beginning of the one of `new`; 0 < old <= new."""
+    """The ranges that prove that the tree of `old` leaves (at least 1) is a beginning of the one of `new`."""
     path: list[Range] = []
     start, end = 0, new
     while old < end:

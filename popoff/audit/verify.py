@@ -3,8 +3,8 @@
 
     python verify.py EXPORT [--key KEY] [--checkpoint FILE]
 
-EXPORT is what `popoff audit export` wrote; KEY is the public key of the log (or a file that holds it); FILE is a
-checkpoint of the log that was kept where its operator cannot reach it. Without KEY the key in the export is believed:
+EXPORT is what `popoff audit export` wrote; KEY is the public key of the log; FILE is a checkpoint of the log that was
+kept where its operator cannot reach it. Without KEY the key in the export is believed:
 that shows damage, but not a log that somebody wrote and signed anew. A checkpoint of one's own shows that, too.
 Exit code: 0 nothing is wrong, 1 something is, 2 it could not be tried.
 
@@ -27,17 +27,18 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
-import collections
-import concurrent.futures
 import hashlib
 import itertools
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 FORMAT = "popoff-audit-1"
 GENESIS = bytes(32)
@@ -49,7 +50,7 @@ _sha256 = hashlib.sha256
 
 
 class Damaged(Exception):
-    """The log, a checkpoint or a signature is not what it should be; the message says where."""
+    """Something is not what it should be; the message says where."""
 
 
 # The Merkle tree of RFC 9162
@@ -82,33 +83,14 @@ def fold(roots: Sequence[bytes]) -> bytes:
     return root
 
 
-def root_of(grown: Sequence[Sequence[bytes]], size: int) -> bytes:
-    """The root over the first `size` leaves of `levels(...)`."""
+def root_of(grown: Sequence[Sequence[bytes]], size: int, rest: bytes | None = None) -> bytes:
+    """The root over the first `size` leaves of `levels(...)`, and over a smaller tree with the root `rest`."""
     roots, start = [], 0
     for level in reversed(range(size.bit_length())):
         if size >> level & 1:
             roots.append(grown[level][start >> level])
             start += 1 << level
-    return fold(roots)
-
-
-class Frontier:
-    """A tree that grows by complete subtrees, and remembers only the roots that its own root is made of."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._roots: list[tuple[int, bytes]] = []
-
-    def add(self, leaves: int, root: bytes) -> None:
-        """Add a complete subtree, no larger than the last one that was added and left its mark."""
-        self.size += leaves
-        while self._roots and self._roots[-1][0] == leaves:
-            leaves, root = 2 * leaves, node_hash(self._roots.pop()[1], root)
-        self._roots.append((leaves, root))
-
-    def root(self, rest: bytes | None = None) -> bytes:
-        """The root, with `rest` as the root over further leaves, fewer than any subtree so far."""
-        return fold([root for _, root in self._roots] + ([rest] if rest is not None else []))
+    return fold(roots if rest is None else [*roots, rest])
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
@@ -175,10 +157,9 @@ def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> boo
     scalar = int.from_bytes(signature[32:], "little")
     if scalar >= _ORDER:
         return False
-    digest = hashlib.sha512(signature[:32] + public_key + message).digest()
+    digest = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little")
     x, y, z, t = key
-    minus_key = (_P - x, y, z, _P - t)
-    claimed = _plus(_times(scalar, _BASE), _times(int.from_bytes(digest, "little") % _ORDER, minus_key))
+    claimed = _plus(_times(scalar, _BASE), _times(digest % _ORDER, (_P - x, y, z, _P - t)))
     return _compressed(claimed) == signature[:32]
 
 
@@ -217,17 +198,13 @@ def _plus(one: _Point, other: _Point) -> _Point:
 
 def _times(scalar: int, point: _Point) -> _Point:
     result = (0, 1, 1, 0)
-    while scalar:
-        if scalar & 1:
-            result = _plus(result, point)
-        point = _plus(point, point)
-        scalar >>= 1
+    for bit in bin(scalar)[2:]:
+        result = _plus(result, result)
+        result = _plus(result, point) if bit == "1" else result
     return result
 
 
-_base = _point((4 * pow(5, -1, _P) % _P).to_bytes(32, "little"))
-assert _base is not None
-_BASE = _base
+_BASE: _Point = _point(b"\x58" + b"\x66" * 31)  # type: ignore[assignment]
 
 
 # Keys and checkpoints (C2SP signed-note and tlog-checkpoint)
@@ -257,8 +234,7 @@ def parse_key(text: str) -> Key:
     return key
 
 
-@dataclass(frozen=True)
-class TreeHead:
+class TreeHead(NamedTuple):
     """What a checkpoint says: the tree over the first `size` entries has this root."""
 
     size: int
@@ -283,7 +259,7 @@ def open_checkpoint(
     if not blank or not signatures.endswith("\n"):
         raise Damaged("this is not a checkpoint")
     mark = f"— {key.name} "
-    signed = [_decoded(line[len(mark) :]) for line in signatures.splitlines() if line.startswith(mark)]
+    signed = [_decoded(line[len(mark) :]) for line in signatures.split("\n") if line.startswith(mark)]
     signed = [packed[4:] for packed in signed if packed[:4] == key.id]
     if not signed:
         raise Damaged("the checkpoint is not signed with this key")
@@ -310,10 +286,8 @@ def _decoded(text: str) -> bytes:
 # The chain
 
 
-@dataclass(frozen=True)
-class Lines:
-    """A block of the log to be checked: its lines from entry `first` on, the hash that the line before them states,
-    and the sizes at which the root of the tree is wanted."""
+class Lines(NamedTuple):
+    """Lines to be checked from entry `first` on, the hash stated before them, and the sizes whose roots are wanted."""
 
     first: int
     before: bytes
@@ -321,16 +295,14 @@ class Lines:
     sizes: Sequence[int] = ()
 
 
-@dataclass(frozen=True)
-class Checked:
-    """What came of it. `roots` are those over the block's leaves up to the wanted sizes, and over all of them."""
+class Checked(NamedTuple):
+    """What came of it: the roots over the block's leaves, all of them (`root`) and up to the wanted sizes."""
 
     first: int
-    count: int
+    entries: int
     problem: str = ""
-    last_hash: bytes = b""
     root: bytes = b""
-    roots: dict[int, bytes] = field(default_factory=dict)
+    roots: Mapping[int, bytes] = {}
     tiles: Sequence[bytes] = ()
 
 
@@ -340,32 +312,32 @@ def check_block(block: Lines) -> Checked:
     leaves = []
     for seq, line in enumerate(block.lines, block.first):
         tail = b'","seq":%d}\n' % seq
-        entry = line[9 : -73 - len(tail)]
-        previous = sha256(b"\x00" + previous + entry).digest()
-        if line != b'{"entry":%b,"hash":"%b%b' % (entry, hexlify(previous), tail):
+        previous = sha256(b"\x00" + previous + line[9 : -73 - len(tail)]).digest()
+        if line[:9] != b'{"entry":' or not line.endswith(b',"hash":"' + hexlify(previous) + tail):
             return Checked(block.first, len(block.lines), _explain(seq, line))
         leaves.append(previous)
     grown = levels(leaves)
     return Checked(
         block.first,
         len(leaves),
-        last_hash=previous,
         root=root_of(grown, len(leaves)),
         roots={size: root_of(grown, size - block.first) for size in block.sizes},
         tiles=grown[8][: len(leaves) // TILE] if len(leaves) >= TILE else (),
     )
 
 
-def stated_hash(line: bytes) -> bytes:
-    """The hash that a line of the log claims to have, if it has one at all."""
-    found = re.search(rb'"hash":"([0-9a-f]{64})","seq":\d+\}\n?\Z', line)
+_TAIL = re.compile(rb'"hash":"([0-9a-f]{64})","seq":([0-9]{1,18})\}\n\Z')
+
+
+def _stated_hash(line: bytes) -> bytes:
+    found = _TAIL.search(line)
     return bytes.fromhex(found[1].decode()) if found else b""
 
 
 def _explain(seq: int, line: bytes) -> str:
-    stated = re.search(rb'"seq":(\d{1,18})\}\n\Z', line)
-    if stated and int(stated[1]) != seq:
-        return f"where entry {seq} should be stands entry {int(stated[1])}"
+    found = _TAIL.search(line)
+    if found and int(found[2]) != seq:
+        return f"where entry {seq} should be stands entry {int(found[2])}"
     return f"entry {seq} was changed, or one was removed or inserted before it"
 
 
@@ -374,7 +346,7 @@ class Report:
     """What a verification found: nothing is wrong when `problems` is empty."""
 
     entries: int = 0
-    root: bytes = b""
+    root: bytes = _sha256(b"").digest()
     problems: list[str] = field(default_factory=list)
 
 
@@ -389,23 +361,28 @@ def check_chain(
 
     Goes on after damage with the next block, trusting the hash that is stated before it, so as to find all of it.
     """
-    report, tree = Report(), Frontier()
-    roots = {0: fold([])}
+    report, full_blocks = Report(), []
+    rests: dict[int, bytes] = {}
     for checked in _in_order(check_block, blocks, processes):
-        report.entries += checked.count
+        report.entries += checked.entries
         if checked.problem:
             report.problems.append(checked.problem)
-        elif tree.size == checked.first:
-            roots.update((size, tree.root(rest)) for size, rest in checked.roots.items())
-            report.root = roots[report.entries] = tree.root(checked.root)
-            if checked.count == BLOCK:
-                tree.add(BLOCK, checked.root)
+        full_blocks.append(checked.root)
+        rests.update(checked.roots)
+        rests[report.entries] = checked.root
         see(checked)
+    grown = levels(full_blocks)
+
+    def root_at(size: int) -> bytes:
+        return root_of(grown, size // BLOCK, rests[size] if size % BLOCK else None)
+
     for head in heads:
         if head.size > report.entries:
             report.problems.append(f"{head.size - report.entries} entries are missing at the end")
-        elif not report.problems and roots.get(head.size) != head.root:
+        elif not report.problems and root_at(head.size) != head.root:
             report.problems.append(f"the first {head.size} entries are not those that the checkpoint was signed over")
+    if not report.problems:
+        report.root = root_at(report.entries)
     return report
 
 
@@ -416,16 +393,13 @@ def _in_order(check: Callable[[Lines], Checked], blocks: Iterable[Lines], proces
     ninth = next(remaining, None)
     if ninth is None:
         return
-    with concurrent.futures.ProcessPoolExecutor(processes) as pool:
-        ahead = collections.deque([pool.submit(check, ninth)])
+    with ProcessPoolExecutor(processes) as pool:
+        ahead = deque([pool.submit(check, ninth)])
         for block in remaining:
             ahead.append(pool.submit(check, block))
             if len(ahead) > 2 * processes:
                 yield ahead.popleft().result()
         yield from (future.result() for future in ahead)
-
-
-# An export
 
 
 def verify_export(
@@ -443,7 +417,7 @@ def verify_export(
         head = _footer(footer, stated)
         if head.size != report.entries:
             raise Damaged(f"the export has {report.entries} entries and its checkpoint is over {head.size}")
-        if not report.problems and (report.root or fold([])) != head.root:
+        if not report.problems and report.root != head.root:
             raise Damaged("the entries are not those that the export's checkpoint was signed over")
     except Damaged as damage:
         report.problems.append(str(damage))
@@ -468,7 +442,7 @@ def _blocks(export: BinaryIO, footer: list[bytes], sizes: Sequence[int]) -> Iter
         if lines:
             wanted = [size for size in sizes if first < size <= first + len(lines)]
             yield Lines(first, before, lines, wanted)
-            first, before = first + len(lines), stated_hash(lines[-1])
+            first, before = first + len(lines), _stated_hash(lines[-1])
         lines = following
 
 
@@ -483,7 +457,7 @@ def _footer(lines: Sequence[bytes], key: Key) -> TreeHead:
         head = open_checkpoint(note, key)
         signature = _decoded(note.splitlines()[-1].rpartition(" ")[2])[4:]
         intact = footer_line(signed_note(key, head_text(key, head), signature)) == lines[0]
-    except (IndexError, KeyError, TypeError, ValueError, AttributeError):
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         intact = False
     if not intact:
         raise Damaged("the export does not end with its checkpoint: it was cut off, or its end was changed")
@@ -494,38 +468,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line of this file; returns the exit code."""
     parser = argparse.ArgumentParser(description="Proves an export of a PopOff audit log.")
     parser.add_argument("export", help="what `popoff audit export` wrote; - for standard input")
-    parser.add_argument("--key", help="public key of the log, or a file with it")
+    parser.add_argument("--key", help="public key of the log")
     parser.add_argument("--checkpoint", help="a checkpoint of the log that was kept outside")
     options = parser.parse_args(arguments)
     try:
-        key = (
-            parse_key(_text(options.key).strip() if os.path.exists(options.key) else options.key)
-            if options.key
-            else None
-        )
-        note = _text(options.checkpoint) if options.checkpoint else None
+        key = parse_key(options.key) if options.key else None
+        note = Path(options.checkpoint).read_text("utf-8") if options.checkpoint else None
         with sys.stdin.buffer if options.export == "-" else open(options.export, "rb") as export:
             report = verify_export(export, key, note, processes=os.cpu_count() or 1)
     except (OSError, Damaged, UnicodeDecodeError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    for line in summary(report, trusted=key is not None or note is not None):
-        sys.stdout.write(line + "\n")
+    sys.stdout.writelines(f"{line}\n" for line in summary(report, trusted=bool(key or note)))
     return 1 if report.problems else 0
 
 
-def summary(report: Report, *, trusted: bool) -> Iterator[str]:
+def summary(report: Report, *, trusted: bool) -> list[str]:
     """The report in sentences."""
-    yield from (f"DAMAGED: {problem}" for problem in report.problems)
-    if not report.problems:
-        yield f"{report.entries} entries, nothing is wrong. Root {report.root.hex() or fold([]).hex()}"
-        if not trusted:
-            yield "The key was taken from the export itself: give --key or --checkpoint to know who signed it."
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+    if report.problems:
+        return [f"DAMAGED: {problem}" for problem in report.problems]
+    lines = [f"{report.entries} entries, nothing is wrong. Root {report.root.hex()}"]
+    if not trusted:
+        lines.append("The key was taken from the export itself: give --key or --checkpoint to know who signed it.")
+    return lines
 
 
 if __name__ == "__main__":
