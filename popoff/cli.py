@@ -8,6 +8,7 @@ import sys
 import click
 
 from popoff import runner
+from popoff.commands.audit import audit
 from popoff.commands.base import Commands, engines, platform, say
 from popoff.commands.cases import case
 from popoff.commands.feed import feed
@@ -53,7 +54,7 @@ def demo_load() -> None:
         runner.prepare(say, with_demo=True)
 
 
-for group in (user, media, feed, case):
+for group in (user, media, feed, case, audit):
     main.add_command(group)
 
 
