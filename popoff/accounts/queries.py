@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -14,6 +15,7 @@ from popoff.kernel import clock
 from popoff.kernel.clock import rfc3339
 from popoff.kernel.db import db
 from popoff.kernel.errors import NotFound
+from popoff.kernel.paging import decode_cursor, encode_cursor
 
 
 def is_visible(now: datetime | None = None) -> sa.ColumnElement[bool]:
@@ -34,6 +36,19 @@ def by_login(name: str) -> User | None:
 
 def user_not_found() -> NotFound:
     return NotFound("User not found.", code="user_not_found")
+
+
+def by_public_id(public_id: UUID) -> User | None:
+    return db.session.scalars(sa.select(User).where(User.public_id == public_id)).one_or_none()
+
+
+def page(cursor: str | None, limit: int) -> tuple[Sequence[User], str | None]:
+    """Everybody, the newest first, and where the next page begins. Raises Invalid (code `invalid_cursor`)."""
+    statement = sa.select(User).order_by(User.id.desc()).limit(limit + 1)
+    if cursor:
+        statement = statement.where(User.id < decode_cursor(cursor, int)[0])
+    users = db.session.scalars(statement).all()
+    return users[:limit], encode_cursor([users[limit - 1].id]) if len(users) > limit else None
 
 
 def visible_by_username(username: str) -> User:
@@ -76,6 +91,7 @@ def export(user_id: int) -> dict[str, Any]:
     user = db.session.get_one(User, user_id)
     return {
         "username": user.username,
+        "name": user.name,
         "email": user.email,
         "phone_number": user.phone_number,
         "first_name": user.first_name,

@@ -39,7 +39,20 @@ def permits(role: str, permission: Permission) -> bool:
     return permission in _ROLE_PERMISSIONS[Role(role)]
 
 
+SELF_CHOSEN = (Role.CONSUMER, Role.CREATOR)
+"""Roles that people give themselves; staff are made by staff."""
+
+
+def check_role(role: str) -> Role:
+    """The role somebody signs up with, however it is written. Raises Invalid (code `invalid_role`)."""
+    wanted = role.strip().casefold()
+    if wanted not in SELF_CHOSEN:
+        raise Invalid("People sign up as CONSUMER or as CREATOR.", code="invalid_role", field="role")
+    return Role(wanted)
+
+
 USERNAME_LENGTH = range(2, 31)
+NAME_LENGTH = range(1, 101)
 PASSWORD_LENGTH = range(8, 257)
 _RESERVED = frozenset(
     [
@@ -121,6 +134,29 @@ def check_username(name: str) -> str:
     if username_key(shown) in _RESERVED:
         raise Invalid("This username is reserved.", code="invalid_username")
     return shown
+
+
+def check_name(name: str) -> str:
+    """How somebody wants to be called: 1 to 100 visible characters. Raises Invalid (code `invalid_name`)."""
+    shown = " ".join(unicodedata.normalize("NFC", name).split())
+    unseen = any(unicodedata.category(char)[0] == "C" for char in shown.replace("\u200d", ""))  # emoji have joiners
+    if len(shown) not in NAME_LENGTH or unseen or not _INVISIBLE.sub("", shown).strip():
+        raise Invalid("Names have 1 to 100 visible characters.", code="invalid_name", field="name")
+    return shown
+
+
+def username_from(name: str) -> str:
+    """A username that resembles a name, as far as one can be made of it; somebody else may have it already."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFC", name).replace("_", " "))
+    stem = ".".join(word for word in words if _is_word(word))[:_STEM_LENGTH].rstrip(".")
+    try:
+        return check_username(stem)
+    except Invalid:
+        return _NAMELESS
+
+
+_STEM_LENGTH = 20
+_NAMELESS = "user"
 
 
 def _is_word(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import math
@@ -21,7 +22,7 @@ from popoff.accounts.models import LoginFailures, Token, User
 from popoff.accounts.rules import Role
 from popoff.kernel import clock
 from popoff.kernel.db import advisory_lock, constraint_errors, db
-from popoff.kernel.errors import Invalid, NotFound, TooMany, Unauthenticated
+from popoff.kernel.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
 
 _hasher = PasswordHasher()
 _DUPLICATE = "Account with username or email already exists"
@@ -68,18 +69,90 @@ def register(
     shown = rules.check_username(username)
     address = rules.check_email(email)
     rules.check_password(password, username=shown, email=address)
-    user = User(
-        username=shown,
-        username_key=rules.username_key(shown),
-        email=address,
-        email_key=rules.email_key(address),
-        password_hash=_hasher.hash(password),
-        phone_number=phone_number.strip()[:40],
-        role=role.value,
-    )
     duplicate = Invalid(_DUPLICATE, code="account_exists")
     with constraint_errors({"uq_users_username_key": duplicate, "uq_users_email_key": duplicate}):
-        db.session.add(user)
+        return _add(shown, address, _hasher.hash(password), role, phone_number=phone_number.strip()[:40])
+
+
+def _add(username: str, email: str, password_hash: str, role: Role, **more: str) -> User:
+    user = User(
+        username=username,
+        username_key=rules.username_key(username),
+        email=email,
+        email_key=rules.email_key(email),
+        password_hash=password_hash,
+        role=role.value,
+        **more,
+    )
+    db.session.add(user)
+    return user
+
+
+def sign_up(name: str, email: str, password: str, role: Role = Role.CONSUMER) -> User:
+    """Add a person who gives a name instead of choosing a username: they get one that resembles it.
+
+    Raises Invalid, for an address that has an account with code `account_exists`.
+    """
+    shown = rules.check_name(name)
+    address = rules.check_email(email)
+    rules.check_password(password, username=shown, email=address)
+    password_hash = _hasher.hash(password)
+    stem = rules.username_from(shown)
+    for username in (stem, *(f"{stem}.{secrets.token_hex(4)}" for _ in range(_TRIES))):
+        with (
+            contextlib.suppress(_UsernameTaken),
+            constraint_errors({"uq_users_username_key": _UsernameTaken(), "uq_users_email_key": _address_taken()}),
+        ):
+            return _add(username, address, password_hash, role, name=shown)
+    raise _UsernameTaken
+
+
+class _UsernameTaken(Conflict):
+    """Somebody has it."""
+
+
+_TRIES = 5
+
+
+def _address_taken() -> Invalid:
+    return Invalid("Email already registered", code="account_exists", field="email")
+
+
+def edit_profile(
+    me: Principal,
+    address: str,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    new_password: str | None = None,
+    password: str | None = None,
+) -> User:
+    """Change what is not None of one's own profile. A new password signs every other device out.
+
+    Who changes what they sign in with must know the present `password`: a device that was left open is not enough.
+    `address` is the network address of the request. Raises Invalid (codes `password_required`, `account_exists` and
+    those of the checks), LoginRefused, TooMany.
+    """
+    user = db.session.get_one(User, me.user_id)
+    new_email = None if email is None else rules.check_email(email)
+    if new_email == user.email:
+        new_email = None
+    if new_email is not None or new_password is not None:
+        if password is None:
+            message = "Send currentPassword to change your email address or password."
+            raise Invalid(message, code="password_required", field="currentPassword")
+        refusal = LoginRefused("The current password is not right.", field="currentPassword")
+        _check_password(user, password, address, account=_account(user, ""), refusal=refusal)
+    if name is not None:
+        user.name = rules.check_name(name)
+    if new_email is not None:
+        with constraint_errors({"uq_users_email_key": _address_taken()}):
+            user.email, user.email_key = new_email, rules.email_key(new_email)
+    if new_password is not None:
+        rules.check_password(new_password, username=user.username, email=user.email)
+        user.password_hash = _hasher.hash(new_password)
+        revoke_all(me.user_id, keep_token_id=me.token_id)
+    db.session.flush()
     return user
 
 

@@ -96,6 +96,18 @@ def reachable_account(viewer_id: int, username: str) -> User:
     return found
 
 
+def reachable_person(viewer_id: int, public_id: UUID) -> User:
+    """The same by their public id."""
+    found = db.session.scalars(
+        sa.select(User).where(
+            User.public_id == public_id, is_visible(), sa.not_(blocked_either_way(viewer_id, User.id))
+        )
+    ).one_or_none()
+    if found is None:
+        raise accounts.user_not_found()
+    return found
+
+
 def comment_not_found() -> NotFound:
     return NotFound("Comment not found.", code="comment_not_found")
 

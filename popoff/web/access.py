@@ -42,6 +42,12 @@ signed_in = needs(Permission.USE)
 """Everybody who is signed in."""
 
 
+def takes_cookie(app: Flask, endpoint: str) -> bool:
+    """Whether the token may come in a cookie: the resources of the creator economy say so (`takes_cookie = True`)."""
+    view_class = getattr(app.view_functions[endpoint], "view_class", None)
+    return bool(getattr(view_class, "takes_cookie", False))
+
+
 def rule_of(app: Flask, endpoint: str, method: str) -> str:
     """PUBLIC or a Permission. Raises AccessNotDeclared."""
     if endpoint in _OPEN_ENDPOINTS:

@@ -67,7 +67,7 @@ class PopOff(Flask):
     def _admit(self, rule: str) -> None:
         """Who is it, may they, and is it not too often? Raises Unauthenticated, Forbidden, TooMany."""
         try:
-            auth.authorize(rule, api=is_api())
+            auth.authorize(rule, api=is_api(), cookie=access.takes_cookie(self, request.endpoint or ""))
         finally:
             limits.check_request()
 

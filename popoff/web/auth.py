@@ -1,17 +1,35 @@
-"""Who a request speaks for: a token in `Authorization` (Token or Bearer), or a browser session."""
+"""Who a request speaks for: a token in `Authorization` (Token or Bearer), or a browser session.
+
+The resources of the creator economy (`takes_cookie`) also take the token from the cookie `X-Access-Token`, which
+`signup` and `login` with an email address in JSON hand out; the phone app never gets one. A browser sends cookies by
+itself, so what another site makes it send must not act: the cookie is `SameSite=Strict` and out of reach of scripts,
+and where it is all that identifies a request that may change something, that request has to
+
+- come from our own pages, as far as the browser says where from (`Origin`, `Sec-Fetch-Site`), and
+- have a body in JSON, or none: a form on another page cannot send JSON.
+
+A token in `Authorization` wins over the cookie, because it was sent on purpose; nothing of this concerns it.
+"""
 
 from __future__ import annotations
 
-import structlog
-from flask import g, request, session
+from urllib.parse import urlsplit
 
+import structlog
+from flask import Response, g, request, session
+
+import config
 from popoff.accounts import rules, service
 from popoff.accounts.rules import Permission
 from popoff.accounts.service import Device, Principal
+from popoff.adapters.storage import base_url
 from popoff.kernel.errors import Forbidden, Unauthenticated
 from popoff.web.access import PUBLIC
 
 _IN_SESSION = "device"
+COOKIE = "X-Access-Token"
+_COOKIE_PATH = "/api"
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def open_session(secret: str) -> None:
@@ -27,24 +45,69 @@ def close_session() -> None:
     session.clear()
 
 
-def authorize(rule: str, *, api: bool) -> None:
+def give_cookie(response: Response, secret: str) -> Response:
+    """Hand a token to a browser, for the resources that take it from there."""
+    settings = config.current()
+    response.headers["Authorization"] = f"Bearer {secret}"
+    response.set_cookie(
+        COOKIE,
+        secret,
+        max_age=settings.token_days * 86_400,
+        path=_COOKIE_PATH,
+        secure=settings.production or request.is_secure,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response
+
+
+def take_cookie(response: Response) -> Response:
+    """Have the browser forget the cookie, if it sent one."""
+    if COOKIE in request.cookies:
+        response.delete_cookie(COOKIE, path=_COOKIE_PATH, httponly=True, samesite="Strict")
+    return response
+
+
+def authorize(rule: str, *, api: bool, cookie: bool = False) -> None:
     """Hold a request to its route's rule and note who makes it. Raises Unauthenticated, Forbidden.
 
-    API routes take tokens only: a cookie that a browser sends by itself never acts on the API's behalf.
+    With `cookie` the token may come in one, and refusals are worded as the creator economy's clients know them.
     """
-    secret = _sent_token() if api else session.get(_IN_SESSION)
+    secret = _api_token(cookie) if api else session.get(_IN_SESSION)
     if secret is not None:
         try:
             g.principal = service.authenticate(secret)
-        except Unauthenticated:
+        except Unauthenticated as refused:
             if rule != PUBLIC:
+                if cookie and refused.error_code == "invalid_token":
+                    raise Unauthenticated("Invalid access token", code=refused.error_code) from refused
                 raise
     if rule == PUBLIC:
         return
+    if cookie and g.principal is None:
+        raise Unauthenticated("Missing access token")
     principal = me()
     structlog.contextvars.bind_contextvars(user_id=principal.user_id)
     if not rules.permits(principal.role, Permission(rule)):
-        raise Forbidden("Access denied.")
+        raise Forbidden("Access denied" if cookie else "Access denied.")
+
+
+def _api_token(cookie: bool) -> str | None:
+    """The token an API request identifies itself with. Raises Forbidden (code `cross_site_request`)."""
+    secret = _sent_token()
+    if secret is None and cookie:
+        secret = request.cookies.get(COOKIE) or None
+        if secret is not None and request.method not in _SAFE_METHODS and not _is_of_our_pages():
+            raise Forbidden("With a cookie, requests come from our own pages and in JSON.", code="cross_site_request")
+    return secret
+
+
+def _is_of_our_pages() -> bool:
+    """Whether another site's page cannot have had the browser send this."""
+    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site", "none")
+    ours = {"{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in (base_url(), request.host_url)}
+    has_body = bool(request.content_length) or "Transfer-Encoding" in request.headers
+    return (origin is None or origin in ours) and site in ("same-origin", "none") and (request.is_json or not has_body)
 
 
 def _sent_token() -> str | None:

@@ -44,6 +44,15 @@ _HTTP_CODES = {
 }
 
 
+_ACCESS = {
+    "not_authenticated": "MISSING_ACCESS_TOKEN",
+    "invalid_token": "INVALID_ACCESS_TOKEN",
+    "account_suspended": "INVALID_ACCESS_TOKEN",
+    "forbidden": "FORBIDDEN",
+}
+"""What the creator economy's clients look for in `status` where access is refused."""
+
+
 def status_of(error: errors.DomainError) -> int:
     """The HTTP status of the nearest family in STATUS."""
     return next(STATUS[family] for family in type(error).__mro__ if family in STATUS)
@@ -67,11 +76,11 @@ def install(app: Flask) -> None:
 
 
 def _answer(
-    status: int, code: str, message: str, fields: Mapping[str, list[str]] | None = None, **details: Any
+    http_status: int, code: str, message: str, fields: Mapping[str, list[str]] | None = None, **details: Any
 ) -> Response:
     if wants_page():
-        page = render_template("error.html", status=status, message=message, request_id=g.request_id)
-        return Response(page, status, mimetype="text/html")
+        page = render_template("error.html", status=http_status, message=message, request_id=g.request_id)
+        return Response(page, http_status, mimetype="text/html")
     return json_response(
         {
             **details,
@@ -82,7 +91,7 @@ def _answer(
             "detail": message,
             "request_id": g.request_id,
         },
-        status,
+        http_status,
     )
 
 
@@ -95,6 +104,8 @@ def _domain_error(error: errors.DomainError) -> Response:
     if isinstance(error, errors.Unauthenticated) and wants_page() and request.method == "GET":
         return redirect(url_for("site.login", next=request.full_path.rstrip("?")))  # type: ignore[return-value]
     details = dict(error.details)
+    if isinstance(error, errors.Unauthenticated | errors.Forbidden) and error.error_code in _ACCESS:
+        details["status"] = _ACCESS[error.error_code]
     fields = details.pop("fields", {error.field: [error.text]} if error.field else None)
     answer = _answer(status_of(error), error.error_code, error.text, fields, **details)
     answer.headers.update(headers_of(error))

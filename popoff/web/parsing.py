@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, get_origin
 
 import orjson
 from flask import request
@@ -26,7 +26,12 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1, description="Number of the post.")
 
 
 class Input(BaseModel):
-    """Parent of request models. Unknown fields are ignored: the phone app sends more than we need."""
+    """Parent of request models. Unknown fields are ignored: the phone app sends more than we need.
+
+    `incomplete`: what to say when fields are missing, where clients know a sentence for it.
+    """
+
+    incomplete: ClassVar[str] = ""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True, allow_inf_nan=False)
 
@@ -80,7 +85,12 @@ def validate(model: type[Input], values: Mapping[str, Any]) -> Input:
             if sentence not in sentences:
                 sentences.append(sentence)
         name, sentences = next(iter(fields.items()))
-        raise Invalid(f"{name}: {sentences[0]}", code="invalid", fields=fields) from None
+        missing = any(problem["type"] in _MISSING for problem in error.errors())
+        text = model.incomplete if model.incomplete and missing else f"{name}: {sentences[0]}"
+        raise Invalid(text, code="invalid", fields=fields) from None
+
+
+_MISSING = ("missing", "string_too_short")
 
 
 def _sentence(kind: str, message: str) -> str:
@@ -90,6 +100,12 @@ def _sentence(kind: str, message: str) -> str:
         return "This field may not be blank."
     plain = message.removeprefix("Value error, ")
     return f"{plain[:1].upper()}{plain[1:]}."
+
+
+def sent_as_json(name: str) -> bool:
+    """Whether the request has a body in JSON with this field."""
+    values = request.get_json(silent=True) if request.is_json else None
+    return isinstance(values, dict) and name in values
 
 
 def _body_values(model: type[Input]) -> dict[str, Any]:

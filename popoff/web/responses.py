@@ -9,7 +9,7 @@ from flask import Response, request
 
 
 def is_api() -> bool:
-    """Whether this request is for the API, which speaks JSON and knows no cookies."""
+    """Whether this request is for the API, which speaks JSON and knows no sessions."""
     return request.path == "/api" or request.path.startswith("/api/")
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from popoff.blueprints.api import auth, media, post, user
 from popoff.blueprints.api.docs import complete, gives
+from popoff.blueprints.api.economy import content, users
 from popoff.web.access import public
 from popoff.web.responses import json_response
 
@@ -54,7 +55,7 @@ api = DocumentedApi(
     default_label="What this is.",
 )
 
-for namespace in (auth.api, media.api, post.api, user.api):
+for namespace in (auth.api, users.signup, media.api, post.api, user.api, users.api, content.api):
     api.add_namespace(namespace)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from flask import Response
 from flask_restx import Namespace, Resource
 from pydantic import AliasChoices, BaseModel, Field
 
 from popoff.accounts import queries, service
 from popoff.blueprints.api.docs import Message, gives, refuses
+from popoff.blueprints.api.economy import rows
+from popoff.blueprints.api.economy.rows import Person
+from popoff.kernel.errors import Unauthenticated
 from popoff.web import auth, limits
 from popoff.web.access import public, signed_in
-from popoff.web.parsing import Input, takes
+from popoff.web.parsing import Input, sent_as_json, takes
 from popoff.web.responses import json_response, message
 
 api = Namespace("auth", path="/auth", description="Registering, signing in and out, devices.")
@@ -24,6 +29,8 @@ class RegisterBody(Input):
 
 
 class LoginBody(Input):
+    incomplete: ClassVar[str] = "Missing email or password"
+
     username: str = Field(
         min_length=1,
         max_length=320,
@@ -51,7 +58,7 @@ class Whose(BaseModel):
     username: str
 
 
-class LoggedIn(Whose):
+class LoggedIn(Person):
     token: str
 
 
@@ -67,6 +74,12 @@ class DeviceModel(BaseModel):
 
 class Devices(BaseModel):
     devices: list[DeviceModel]
+
+
+class InvalidCredentials(Unauthenticated):
+    """Wrong address or password, as the creator economy's clients are told; it stays counted all the same."""
+
+    keeps_changes = True
 
 
 @api.route("/register/")
@@ -100,13 +113,30 @@ class Register(Resource):
 class Login(Resource):
     @api.doc(security=[])
     @gives(api, LoggedIn, "Signed in.")
-    @refuses(api, s400="wrong_credentials, account_suspended, invalid", s429="login_throttled")
+    @refuses(
+        api,
+        s400="wrong_credentials, account_suspended, invalid",
+        s401="the same, for those who sign in with `email` in JSON",
+        s429="login_throttled",
+    )
     @public
     @takes(LoginBody)
     def post(self, body: LoginBody) -> Response:
-        """Sign in; within the grace period of a deletion this brings the account back."""
-        user, token = service.login(body.username, body.password, auth.device())
-        return json_response({"token": token, "username": user.username})
+        """Sign in; within the grace period of a deletion this brings the account back.
+
+        Who sends `email` in JSON, as the creator economy's pages do, also gets the token in the header
+        `Authorization` and in the cookie `X-Access-Token`.
+        """
+        by_email = sent_as_json("email") and not sent_as_json("username")
+        try:
+            user, token = service.login(body.username, body.password, auth.device())
+        except service.LoginRefused as refused:
+            if not by_email:
+                raise
+            text = "Invalid credentials" if refused.error_code == "wrong_credentials" else refused.text
+            raise InvalidCredentials(text, code=refused.error_code) from refused
+        answer = json_response({**rows.own(user), "token": token})
+        return auth.give_cookie(answer, token) if by_email else answer
 
 
 @api.route("/check_token/")
@@ -121,6 +151,8 @@ class CheckToken(Resource):
 
 @api.route("/logout/")
 class Logout(Resource):
+    takes_cookie: ClassVar[bool] = True
+
     @gives(api, Message, "Signed out.")
     @signed_in
     def get(self) -> Response:
@@ -135,7 +167,7 @@ class Logout(Resource):
 
     def _logout(self) -> Response:
         service.sign_out(auth.me())
-        return message("Signed out.")
+        return auth.take_cookie(message("Signed out."))
 
 
 @api.route("/devices/")

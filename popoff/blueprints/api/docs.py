@@ -22,6 +22,9 @@ class Error(BaseModel):
     error: str
     detail: str
     request_id: str = Field(description="Quote this when asking the operator.")
+    status: str | None = Field(
+        None, description="Where access is refused: MISSING_ACCESS_TOKEN, INVALID_ACCESS_TOKEN or FORBIDDEN."
+    )
     non_field_errors: list[str] | None = Field(
         None, description="The sentence again; or a list under the field's name."
     )

@@ -1,0 +1,129 @@
+"""`/auth/signup` and `/user`: joining by name and email, profiles."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from flask import Response
+from flask_restx import Namespace, Resource
+from pydantic import AliasChoices, Field, RootModel
+
+from popoff.accounts import queries, service
+from popoff.accounts.rules import Permission, Role, check_role, permits
+from popoff.blueprints.api.docs import gives, refuses
+from popoff.blueprints.api.economy import rows
+from popoff.blueprints.api.economy.resource import EconomyResource, PageQuery, page
+from popoff.kernel.errors import Forbidden
+from popoff.social import queries as social
+from popoff.web import auth, limits
+from popoff.web.access import needs, public, signed_in
+from popoff.web.parsing import Input, takes, takes_query
+from popoff.web.responses import json_response
+
+signup = Namespace("signup", path="/auth", description="Joining by name and email.")
+api = Namespace("users", path="/user", description="Profiles, under ids that tell no numbers.")
+
+
+class SignupBody(Input):
+    incomplete: ClassVar[str] = "Missing required fields"
+
+    name: str = Field(min_length=1, max_length=1000, description="1 to 100 characters; need not be unique.")
+    email: str = Field(min_length=1, max_length=320)
+    password: str = Field(min_length=1, max_length=1000, description="8 to 256 characters.")
+    role: str = Field(Role.CONSUMER.value.upper(), max_length=50, description="CONSUMER or CREATOR.")
+
+
+class ProfileBody(Input):
+    name: str | None = Field(None, max_length=1000)
+    email: str | None = Field(None, max_length=320)
+    password: str | None = Field(None, max_length=1000, description="The new one; signs other devices out.")
+    current_password: str | None = Field(
+        None,
+        max_length=1000,
+        validation_alias=AliasChoices("currentPassword", "current_password", "old_password"),
+        description="Needed to change email or password.",
+    )
+
+
+class SignedUp(rows.Person):
+    token: str = Field(description="Also in the header `Authorization` and the cookie `X-Access-Token`.")
+
+
+class People(RootModel[list[rows.Person]]):
+    """The newest first."""
+
+
+@signup.route("/signup/")
+class Signup(Resource):
+    @signup.doc(security=[])
+    @gives(signup, SignedUp, "Joined and signed in.", status=201)
+    @refuses(
+        signup,
+        s400="invalid, invalid_name, invalid_email, invalid_role, weak_password, account_exists",
+        s429="too_many_requests",
+    )
+    @public
+    @takes(SignupBody)
+    def post(self, body: SignupBody) -> Response:
+        """Join as a consumer or a creator."""
+        user = service.sign_up(body.name, body.email, body.password, check_role(body.role))
+        limits.check_signup()
+        token = service.issue_token(user, auth.device())
+        return auth.give_cookie(json_response({**rows.own(user), "token": token}, 201), token)
+
+
+@api.route("/")
+class UserList(EconomyResource):
+    @gives(api, People, "Everybody, the newest first; `X-Next-Cursor` leads on.")
+    @refuses(api, s400="invalid, invalid_cursor", s403="forbidden")
+    @needs(Permission.ADMINISTER)
+    @takes_query(PageQuery)
+    def get(self, query: PageQuery) -> Response:
+        """Everybody (admins only), without anybody's money."""
+        users, next_cursor = queries.page(query.cursor, query.limit)
+        return page(rows.accounts(users), next_cursor)
+
+
+@api.route("/<uuid:user_id>/")
+class UserItem(EconomyResource):
+    @gives(api, rows.Person, "Yourself with your wallet; others as everybody may see them.")
+    @refuses(api, s404="user_not_found")
+    @signed_in
+    def get(self, user_id: UUID) -> Response:
+        """A person."""
+        me = auth.me()
+        user = queries.by_public_id(user_id)
+        if user is not None and user.id == me.user_id:
+            return json_response(rows.own(user))
+        if user is not None and permits(me.role, Permission.ADMINISTER):
+            return json_response(rows.accounts([user])[0])
+        return json_response(rows.profiles([social.reachable_person(me.user_id, user_id)])[0])
+
+    @gives(api, rows.Person, "Yourself as you are now.")
+    @refuses(
+        api,
+        s400="invalid, invalid_name, invalid_email, weak_password, account_exists, password_required, "
+        "wrong_credentials",
+        s403="forbidden, cross_site_request",
+        s404="user_not_found",
+        s429="login_throttled",
+    )
+    @signed_in
+    @takes(ProfileBody)
+    def put(self, body: ProfileBody, user_id: UUID) -> Response:
+        """Change your name, email or password. Nothing else of a person can be set."""
+        me = auth.me()
+        user = queries.by_public_id(user_id)
+        if user is None or user.id != me.user_id:
+            social.reachable_person(me.user_id, user_id)
+            raise Forbidden("Access denied")
+        changed = service.edit_profile(
+            me,
+            auth.device().address,
+            name=body.name,
+            email=body.email,
+            new_password=body.password,
+            password=body.current_password,
+        )
+        return json_response(rows.own(changed))
