@@ -97,6 +97,32 @@ class Settings:
         help="names people in the audit log, 64 hexadecimal digits; empty: made once and kept in the data folder",
     )
 
+    # the creator economy; money is in minor units (cents)
+    currency: str = setting("CURRENCY", "EUR", help="ISO 4217 code of the one currency of all amounts")
+    daily_gift_limit: int = setting(
+        "DAILY_GIFT_LIMIT", 200_000, help="what one person may give in a day (UTC), minor units"
+    )
+    ad_pool: int = setting("AD_POOL", 1_000_000, help="advertisement money of a period, minor units")
+    creator_fund: int = setting("CREATOR_FUND", 2_000_000, help="creator fund of a period, minor units")
+    gift_share: int = setting("GIFT_SHARE", 40, help="the creators' part of gifts, percent")
+    ad_share: int = setting("AD_SHARE", 30, help="the creators' part of the advertisement money, percent")
+    fund_share: int = setting("FUND_SHARE", 30, help="the creators' part of the creator fund, percent")
+    fund_min_views: int = setting(
+        "FUND_MIN_VIEWS", 1, help="views in a period from which a post shares in the creator fund, at least 1"
+    )
+    payout_minimum: int = setting("PAYOUT_MINIMUM", 1_000, help="smallest payout, minor units")
+    payout_debtor_name: str = setting(
+        "PAYOUT_DEBTOR_NAME", "", help="holder of the account that pays; name and IBAN set: bank files in pain.001, too"
+    )
+    payout_debtor_iban: str = setting("PAYOUT_DEBTOR_IBAN", "", help="IBAN of the account that pays")
+    payout_debtor_bic: str = setting("PAYOUT_DEBTOR_BIC", "", help="BIC of its bank; empty: the IBAN is enough")
+    payments_provider: str = setting(
+        "PAYMENTS_PROVIDER", "auto", help="sandbox (nobody is charged) | manual | auto: sandbox unless in production"
+    )
+    payments_webhook_secret: str = setting(
+        "PAYMENTS_WEBHOOK_SECRET", "", help="signs what the provider tells us; empty: made from SECRET_KEY"
+    )
+
     # moderation
     report_threshold: int = setting(
         "REPORT_THRESHOLD", 3, help="distinct reporters after which a post is hidden until reviewed"

@@ -8,7 +8,20 @@ from popoff.kernel.db import metadata
 from popoff.ledger import models as ledger
 from popoff.media import models as media
 from popoff.moderation import models as moderation
+from popoff.rewards import models as rewards
 from popoff.scoring import models as scoring
 from popoff.social import models as social
 
-__all__ = ["accounts", "audit", "feed", "jobs", "ledger", "media", "metadata", "moderation", "scoring", "social"]
+__all__ = [
+    "accounts",
+    "audit",
+    "feed",
+    "jobs",
+    "ledger",
+    "media",
+    "metadata",
+    "moderation",
+    "rewards",
+    "scoring",
+    "social",
+]

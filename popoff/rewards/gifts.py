@@ -1,0 +1,226 @@
+"""Writes about gifts: giving, and taking back.
+
+A gift needs a positive amount, somebody else's post that the giver may see, funds, and room under the daily limit.
+The gifts of one person queue behind one another, so the limit is exact whatever arrives at once, and a gift that is
+sent again under its key is the same gift. Gifts that were reversed still count under the limit: taking back makes
+no room for more.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+
+import config
+from popoff.accounts import queries as accounts
+from popoff.audit import service as audit
+from popoff.kernel import clock
+from popoff.kernel.db import constraint_errors, db
+from popoff.kernel.errors import Conflict, Invalid, NotFound, Unavailable
+from popoff.kernel.money import Minor, positive
+from popoff.ledger import rules as ledger_rules
+from popoff.ledger import service as ledger
+from popoff.ledger.models import LedgerTransfer
+from popoff.ledger.rules import Account, Kind, Move
+from popoff.rewards import rules
+from popoff.rewards.models import Gift, GiftHold, GiftReversal, LateLine, Period, new_public_id
+from popoff.rewards.rules import LateKind, PeriodState
+from popoff.social import queries as social
+
+GIVERS, BARRIER = 2, 3
+"""Spaces of our advisory locks: one key for each giver; and one door, which givers share and closing has alone."""
+
+SEND, SELF, REPEATED, REVERSED = "send_gift", "suspicious_gifting", "potential_gaming", "gift_reversed"
+"""Actions of the audit log."""
+
+
+class SelfGift(Invalid):
+    """Somebody tried to give to themselves: refused, and the entry in the audit log stays."""
+
+    code = "self_gift"
+    message = "Suspicious gifting detected: cannot gift yourself"
+    keeps_changes = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What stands before a gift: given today (UTC), whether the same was given lately, and the closed time's end."""
+
+    given_today: Minor
+    repeated: bool
+    closed_until: datetime | None
+
+
+def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key: str | None = None) -> Gift:
+    """Give `amount` to the creator of a post (both by their public ids). Same key of the same giver, same gift.
+
+    Raises Invalid (codes `invalid_amount`, `self_gift`, `creator_mismatch`, `daily_limit_exceeded`,
+    `insufficient_funds`, `invalid_key`), NotFound (`post_not_found`, also when one blocks the other;
+    `user_not_found`), Conflict (`idempotency_conflict`).
+    """
+    positive(amount)
+    ledger_key = f"gift:{giver_id}:{secrets.token_hex(16) if key is None else key}"
+    ledger_rules.check_words(ledger_key)
+    mark = ledger_rules.fingerprint("gift", str(creator_ref), str(content_ref), amount)
+    _queue(giver_id)
+    earlier = _given_under(ledger_key, mark) if key is not None else None
+    if earlier is not None:
+        return earlier
+    creator_id, post_id = _receiver(giver_id, creator_ref, content_ref, amount)
+    now = clock.now()
+    standing = _standing(giver_id, creator_id, post_id, now)
+    rules.check_daily_limit(standing.given_today, amount, Minor(config.current().daily_gift_limit))
+    gift = Gift(
+        public_id=new_public_id(),
+        giver_id=giver_id,
+        creator_id=creator_id,
+        post_id=post_id,
+        amount=amount,
+        repeated=standing.repeated,
+        created_at=max(now, standing.closed_until or now),  # clocks of two hosts differ; what is closed stays closed
+    )
+    gift.id = ledger.transfer(
+        ledger_key,
+        [Move(Account(Kind.WALLET, giver_id), Account(Kind.GIFTS, creator_id), amount)],
+        fingerprint=mark,
+        reference=gift.public_id,
+        memo="gift",
+    ).id
+    db.session.add(gift)
+    db.session.flush()
+    _record(gift)
+    return gift
+
+
+def _receiver(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor) -> tuple[int, int]:
+    """The ids of the creator and the post. A gift to oneself is recorded, whichever of the two gives it away."""
+    creator = accounts.by_public_id(creator_ref)
+    if creator is None:
+        raise accounts.user_not_found()
+    if creator.id == giver_id:
+        raise _self_gift(giver_id, amount)
+    post = social.reachable_content(giver_id, content_ref)
+    if post.user_id == giver_id:
+        raise _self_gift(giver_id, amount)
+    if post.user_id != creator.id:
+        raise Invalid("This content is not by this creator.", code="creator_mismatch", field="creatorId")
+    return creator.id, post.id
+
+
+def _self_gift(giver_id: int, amount: Minor) -> SelfGift:
+    """Only this is recorded: nothing else has been written yet."""
+    audit.record(SELF, actor=giver_id, amount=amount, data={"reason": "self_gift"})
+    return SelfGift()
+
+
+def _queue(giver_id: int) -> None:
+    """Wait for the gifts of this giver that are under way, and for a period that is just being closed."""
+    db.session.execute(
+        sa.select(
+            sa.func.pg_advisory_xact_lock(GIVERS, sa.cast(giver_id % 2**31, sa.Integer)),
+            sa.func.pg_advisory_xact_lock_shared(BARRIER, 0),
+        )
+    )
+
+
+def _given_under(ledger_key: str, mark: str) -> Gift | None:
+    """The gift that was made under this key. Raises Conflict when it was another one."""
+    row = db.session.execute(
+        sa.select(Gift, LedgerTransfer.fingerprint)
+        .join(LedgerTransfer, LedgerTransfer.id == Gift.id)
+        .where(LedgerTransfer.key == ledger_key)
+    ).one_or_none()
+    if row is None:
+        return None
+    if row[1] != mark:
+        raise ledger_rules.key_conflict()
+    return row[0]
+
+
+def _standing(giver_id: int, creator_id: int, post_id: int, now: datetime) -> _Standing:
+    since = min(rules.day_start(now), now - rules.REPEAT_WINDOW)
+    today = sa.func.sum(Gift.amount).filter(Gift.created_at >= rules.day_start(now))
+    same = sa.and_(Gift.creator_id == creator_id, Gift.post_id == post_id, Gift.created_at > now - rules.REPEAT_WINDOW)
+    row = db.session.execute(
+        sa.select(
+            sa.func.coalesce(today, 0),
+            sa.func.coalesce(sa.func.bool_or(same), False),
+            sa.select(sa.func.max(Period.ends_at)).scalar_subquery(),
+        ).where(Gift.giver_id == giver_id, Gift.created_at >= since)
+    ).one()
+    return _Standing(Minor(int(row[0])), row[1], row[2])
+
+
+def _record(gift: Gift) -> None:
+    amount, data = Minor(gift.amount), {"creator": audit.pseudonym(gift.creator_id)}
+    audit.record(SEND, actor=gift.giver_id, subject=gift.public_id, amount=amount, data=data)
+    if gift.repeated:
+        data = {**data, "reason": "repeat_within_an_hour"}
+        audit.record(REPEATED, actor=gift.giver_id, subject=gift.public_id, amount=amount, data=data)
+
+
+def reverse(public_id: str, *, by: int | None, reason: str) -> GiftReversal:
+    """Take a gift back: all of it returns to the giver at once.
+
+    From the escrow while its period is not settled; afterwards the creator's part is advanced, and their next
+    statements give it back. Raises NotFound (`gift_not_found`), Conflict (`already_reversed`), Invalid
+    (`empty_reason`, `too_long`), and Unavailable (`period_closing`) while statements are being paid.
+    """
+    why = rules.check_reason(reason)
+    db.session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(BARRIER, 0)))
+    gift = db.session.scalars(sa.select(Gift).where(Gift.public_id == public_id)).one_or_none()
+    if gift is None:
+        raise NotFound("Gift not found.", code="gift_not_found")
+    paid_by = _settled_by(gift)
+    amount, key = Minor(gift.amount), f"gift-reversal:{gift.id}"
+    if paid_by is None:
+        owed = Minor(0)
+        transfer = ledger.reverse(key, gift.id, why)
+    else:
+        owed = rules.creators_part(amount, paid_by.gift_share)
+        transfer = ledger.transfer(
+            key,
+            _refund(Account(Kind.WALLET, gift.giver_id), owed, Minor(amount - owed)),
+            fingerprint=ledger_rules.fingerprint("gift-reversal", gift.id),
+            reference=gift.public_id,
+            memo="gift refunded",
+        )
+    reversal = GiftReversal(
+        gift_id=gift.id,
+        transfer_id=transfer.id,
+        creator_id=gift.creator_id,
+        owed=owed,
+        reason=why,
+        reversed_by=by,
+        created_at=clock.now(),
+    )
+    again = Conflict("This gift was reversed before.", code="already_reversed")
+    with constraint_errors({"pk_gift_reversals": again}):
+        db.session.add(reversal)
+    audit.record(REVERSED, actor=by, subject=gift.public_id, amount=amount, data={"owed": owed})
+    return reversal
+
+
+def _refund(wallet: Account, owed: Minor, platforms: Minor) -> list[Move]:
+    """Each gives back what it got of the gift; for the creator the operator advances it."""
+    parts = ((Account(Kind.BANK), owed), (Account(Kind.PLATFORM), platforms))
+    return [Move(source, wallet, amount) for source, amount in parts if amount]
+
+
+def _settled_by(gift: Gift) -> Period | None:
+    """The period that has paid this gift. Whoever asks keeps a period that is being closed from freezing meanwhile."""
+    unfinished = db.session.scalars(
+        sa.select(Period).where(Period.state != PeriodState.CLOSED.value).with_for_update(read=True)
+    ).one_or_none()
+    if unfinished is not None and unfinished.state == PeriodState.FROZEN:
+        raise Unavailable("Statements are being paid. Please try again in a moment.", code="period_closing")
+    released = sa.select(LateLine.period_id).where(LateLine.gift_id == gift.id, LateLine.kind == LateKind.RELEASE.value)
+    if db.session.scalar(sa.select(GiftHold.gift_id).where(GiftHold.gift_id == gift.id)) is not None:
+        settled = Period.id == released.scalar_subquery()
+    else:
+        settled = sa.and_(Period.starts_at <= gift.created_at, gift.created_at < Period.ends_at)
+    return db.session.scalars(sa.select(Period).where(settled, Period.frozen_at.is_not(None))).one_or_none()
