@@ -193,6 +193,11 @@ def transfer(transfer_id: int) -> Transfer:
     return transfer_of(row)
 
 
+def is_reversed(transfer_id: int) -> bool:
+    """Whether what this transfer moved was given back."""
+    return bool(db.session.scalar(sa.select(sa.exists().where(LedgerTransfer.reverses_id == transfer_id))))
+
+
 def legs(transfer_id: int) -> dict[Account, Minor]:
     """What a transfer did to each account."""
     rows = db.session.execute(

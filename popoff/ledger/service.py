@@ -203,9 +203,9 @@ def _post(
     earlier = _earlier(key, mark)
     if earlier is not None:
         return earlier
-    if posted.short_kind is not None:
-        raise InsufficientFunds(queries.account_of(posted.short_kind, posted.short_owner_id))
-    raise Conflict("This transfer was reversed before.", code="already_reversed")
+    if reverses_id is not None and queries.is_reversed(reverses_id):
+        raise Conflict("This transfer was reversed before.", code="already_reversed")
+    raise InsufficientFunds(queries.account_of(posted.short_kind, posted.short_owner_id))
 
 
 def _earlier(key: str, mark: str) -> Transfer | None:
