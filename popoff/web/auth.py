@@ -1,7 +1,7 @@
 """Who a request speaks for: a token in `Authorization` (Token or Bearer), or a browser session.
 
 The resources of the creator economy (`takes_cookie`) also take the token from the cookie `X-Access-Token`, which
-`signup` and `login` with an email address in JSON hand out; the phone app never gets one. A browser sends cookies by
+`signup` and `login` by email hand out to who sends JSON; the phone app never gets one. A browser sends cookies by
 itself, so what another site makes it send must not act: the cookie is `SameSite=Strict` and out of reach of scripts,
 and where it is all that identifies a request that may change something, that request has to
 

@@ -10,9 +10,9 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from popoff.accounts import queries, service
 from popoff.blueprints.api.docs import Message, gives, refuses
-from popoff.blueprints.api.economy import rows
-from popoff.blueprints.api.economy.rows import Person
+from popoff.blueprints.api.economy.models import Person
 from popoff.kernel.errors import Unauthenticated
+from popoff.scoring import people
 from popoff.web import auth, limits
 from popoff.web.access import public, signed_in
 from popoff.web.parsing import Input, sent_as_json, takes
@@ -116,7 +116,7 @@ class Login(Resource):
     @refuses(
         api,
         s400="wrong_credentials, account_suspended, invalid",
-        s401="the same, for those who sign in with `email` in JSON",
+        s401="wrong_credentials, account_suspended",
         s429="login_throttled",
     )
     @public
@@ -125,7 +125,7 @@ class Login(Resource):
         """Sign in; within the grace period of a deletion this brings the account back.
 
         Who sends `email` in JSON, as the creator economy's pages do, also gets the token in the header
-        `Authorization` and in the cookie `X-Access-Token`.
+        `Authorization` and in the cookie `X-Access-Token`, and is refused with 401 instead of 400.
         """
         by_email = sent_as_json("email") and not sent_as_json("username")
         try:
@@ -135,7 +135,7 @@ class Login(Resource):
                 raise
             text = "Invalid credentials" if refused.error_code == "wrong_credentials" else refused.text
             raise InvalidCredentials(text, code=refused.error_code) from refused
-        answer = json_response({**rows.own(user), "token": token})
+        answer = json_response({**people.own(user), "token": token})
         return auth.give_cookie(answer, token) if by_email else answer
 
 

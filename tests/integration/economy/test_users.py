@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from popoff.accounts.models import User
@@ -15,6 +17,7 @@ from popoff.ledger import service as ledger
 from popoff.ledger.rules import Kind, Move
 from tests.support.economy import Member, join
 from tests.support.people import PASSWORD, People
+from tests.support.races import at_once
 from tests.support.refusals import assert_refusal
 
 SIGNUP, LOGIN = "/api/auth/signup", "/api/auth/login"
@@ -47,6 +50,24 @@ def test_over_https_the_cookie_never_travels_in_the_clear(client: FlaskClient) -
     client.post(SIGNUP, json=NINA, base_url="https://localhost")
     cookie = client.get_cookie(COOKIE, path="/api")
     assert cookie is not None and cookie.secure
+
+
+def test_a_form_which_may_be_another_sites_gives_no_cookie(client: FlaskClient) -> None:
+    answer = client.post(SIGNUP, data=NINA)
+    assert answer.status_code == 201 and answer.json["token"]
+    assert "Set-Cookie" not in answer.headers
+
+
+def test_who_join_at_once_get_names_of_their_own_and_an_address_is_taken_once(platform_db: Flask) -> None:
+    def joining(email: str) -> int:
+        return platform_db.test_client().post(SIGNUP, json={**NINA, "email": email}).status_code
+
+    emails = [f"nina{n}@members.example" for n in range(6)] + [NINA["email"]] * 6
+    statuses = at_once([functools.partial(joining, email) for email in emails])
+    assert statuses[:6] == [201] * 6
+    assert sorted(statuses[6:]) == [201] + [400] * 5
+    with platform_db.app_context():
+        assert db.session.scalar(sa.select(sa.func.count(User.username_key.distinct()))) == 7
 
 
 @pytest.mark.parametrize(("sent", "kept"), [("creator", "CREATOR"), ("Consumer", "CONSUMER"), (None, "CONSUMER")])

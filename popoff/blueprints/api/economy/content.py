@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import Response, request
 from flask_restx import Namespace
-from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, RootModel
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, RootModel, WithJsonSchema
 
 from popoff.blueprints.api.docs import gives, refuses
 from popoff.blueprints.api.economy.resource import EconomyResource, PageQuery, page
@@ -25,7 +25,12 @@ from popoff.web.responses import json_response
 
 api = Namespace("content", path="/content", description="Posts under ids that tell no numbers, and their scores.")
 
-Kind = Annotated[PostKind, BeforeValidator(lambda value: value.casefold() if isinstance(value, str) else value)]
+Kind = Annotated[
+    PostKind,
+    BeforeValidator(lambda value: value.casefold() if isinstance(value, str) else value),
+    WithJsonSchema({"type": "string", "enum": [kind.upper() for kind in PostKind]}),
+]
+"""In any letters."""
 _KINDS = "VIDEO or LIVE."
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import ClassVar
 from uuid import UUID
 
-from flask import Response
+from flask import Response, request
 from flask_restx import Namespace, Resource
 from pydantic import AliasChoices, Field, RootModel
 
 from popoff.accounts import queries, service
 from popoff.accounts.rules import Permission, Role, check_role, permits
 from popoff.blueprints.api.docs import gives, refuses
-from popoff.blueprints.api.economy import rows
+from popoff.blueprints.api.economy.models import Person
 from popoff.blueprints.api.economy.resource import EconomyResource, PageQuery, page
 from popoff.kernel.errors import Forbidden
+from popoff.scoring import people
 from popoff.social import queries as social
 from popoff.web import auth, limits
 from popoff.web.access import needs, public, signed_in
@@ -46,11 +47,11 @@ class ProfileBody(Input):
     )
 
 
-class SignedUp(rows.Person):
-    token: str = Field(description="Also in the header `Authorization` and the cookie `X-Access-Token`.")
+class SignedUp(Person):
+    token: str = Field(description="Also in the header `Authorization` and, for JSON, the cookie `X-Access-Token`.")
 
 
-class People(RootModel[list[rows.Person]]):
+class People(RootModel[list[Person]]):
     """The newest first."""
 
 
@@ -66,11 +67,12 @@ class Signup(Resource):
     @public
     @takes(SignupBody)
     def post(self, body: SignupBody) -> Response:
-        """Join as a consumer or a creator."""
+        """Join as a consumer or a creator. The cookie comes with JSON only: a form may be another site's."""
         user = service.sign_up(body.name, body.email, body.password, check_role(body.role))
         limits.check_signup()
         token = service.issue_token(user, auth.device())
-        return auth.give_cookie(json_response({**rows.own(user), "token": token}, 201), token)
+        answer = json_response({**people.own(user), "token": token}, 201)
+        return auth.give_cookie(answer, token) if request.is_json else answer
 
 
 @api.route("/")
@@ -82,12 +84,12 @@ class UserList(EconomyResource):
     def get(self, query: PageQuery) -> Response:
         """Everybody (admins only), without anybody's money."""
         users, next_cursor = queries.page(query.cursor, query.limit)
-        return page(rows.accounts(users), next_cursor)
+        return page(people.accounts(users), next_cursor)
 
 
 @api.route("/<uuid:user_id>/")
 class UserItem(EconomyResource):
-    @gives(api, rows.Person, "Yourself with your wallet; others as everybody may see them.")
+    @gives(api, Person, "Yourself with your wallet; others as everybody may see them.")
     @refuses(api, s404="user_not_found")
     @signed_in
     def get(self, user_id: UUID) -> Response:
@@ -95,12 +97,12 @@ class UserItem(EconomyResource):
         me = auth.me()
         user = queries.by_public_id(user_id)
         if user is not None and user.id == me.user_id:
-            return json_response(rows.own(user))
+            return json_response(people.own(user))
         if user is not None and permits(me.role, Permission.ADMINISTER):
-            return json_response(rows.accounts([user])[0])
-        return json_response(rows.profiles([social.reachable_person(me.user_id, user_id)])[0])
+            return json_response(people.accounts([user])[0])
+        return json_response(people.profiles([social.reachable_person(me.user_id, user_id)])[0])
 
-    @gives(api, rows.Person, "Yourself as you are now.")
+    @gives(api, Person, "Yourself as you are now.")
     @refuses(
         api,
         s400="invalid, invalid_name, invalid_email, weak_password, account_exists, password_required, "
@@ -126,4 +128,4 @@ class UserItem(EconomyResource):
             new_password=body.password,
             password=body.current_password,
         )
-        return json_response(rows.own(changed))
+        return json_response(people.own(changed))

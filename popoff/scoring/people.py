@@ -1,36 +1,16 @@
-"""How people look on this side of the API: of oneself all but secrets, of others what everybody may know."""
+"""People as the creator economy shows them: of oneself all but secrets, of others what everybody may know."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pydantic import BaseModel, Field
-
+from popoff.accounts.models import User
 from popoff.kernel import money
 from popoff.kernel.clock import rfc3339
 from popoff.ledger import queries as ledger
 from popoff.ledger.rules import Account, Kind
 from popoff.scoring import queries as scoring
-
-if TYPE_CHECKING:
-    from popoff.accounts.models import User
-
-
-class Profile(BaseModel):
-    id: str = Field(description="Tells nothing but who it is.")
-    name: str
-    username: str
-    role: str = Field(description="CONSUMER, CREATOR, MODERATOR or ADMIN.")
-    averageContentEngagement: float = Field(description="0 to 100, over public posts that have scores; 0 without.")  # noqa: N815
-    averageContentQuality: float = Field(description="0 to 100, over public posts that have scores; 0 without.")  # noqa: N815
-    createdAt: str  # noqa: N815
-
-
-class Person(Profile):
-    email: str | None = Field(None, description="Of yourself; admins see everybody's.")
-    walletBalance: float | None = Field(None, description="What you can spend. Nobody sees another's.")  # noqa: N815
-    updatedAt: str | None = Field(None, description="Of yourself; admins see everybody's.")  # noqa: N815
 
 
 def profiles(users: Sequence[User]) -> list[dict[str, Any]]:
