@@ -4,6 +4,7 @@ from popoff.accounts import models as accounts
 from popoff.adapters import jobs
 from popoff.audit import models as audit
 from popoff.feed import models as feed
+from popoff.integrity import models as integrity
 from popoff.kernel.db import metadata
 from popoff.ledger import models as ledger
 from popoff.media import models as media
@@ -16,6 +17,7 @@ __all__ = [
     "accounts",
     "audit",
     "feed",
+    "integrity",
     "jobs",
     "ledger",
     "media",

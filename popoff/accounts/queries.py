@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,6 +40,14 @@ def user_not_found() -> NotFound:
 
 def by_public_id(public_id: UUID) -> User | None:
     return db.session.scalars(sa.select(User).where(User.public_id == public_id)).one_or_none()
+
+
+def by_ids(user_ids: Iterable[int]) -> dict[int, User]:
+    """The people with these numbers, as far as they are still here."""
+    users = db.session.scalars(
+        sa.select(User).where(User.id == sa.any_(sa.cast(list(user_ids), sa.ARRAY(sa.BigInteger))))
+    )
+    return {user.id: user for user in users}
 
 
 def page(cursor: str | None, limit: int) -> tuple[Sequence[User], str | None]:

@@ -16,6 +16,7 @@ class Role(enum.StrEnum):
     CONSUMER = "consumer"
     CREATOR = "creator"
     MODERATOR = "moderator"
+    FINANCE = "finance"
     ADMIN = "admin"
 
 
@@ -24,13 +25,31 @@ class Permission(enum.StrEnum):
 
     USE = "use"
     MODERATE = "moderate"
+    READ_AUDIT = "read_audit"
+    """The audit log, and what is flagged in it. People have pseudonyms there."""
+    RAISE_FLAGS = "raise_flags"
+    """Flag entries, have the log scanned, see fraud cases."""
+    DECIDE_FLAGS = "decide_flags"
+    READ_MONEY = "read_money"
+    """Other people's gifts, rewards, statements and payouts."""
+    DECIDE_PAYOUTS = "decide_payouts"
     ADMINISTER = "administer"
 
 
 _ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.CONSUMER: frozenset({Permission.USE}),
     Role.CREATOR: frozenset({Permission.USE}),
-    Role.MODERATOR: frozenset({Permission.USE, Permission.MODERATE}),
+    Role.MODERATOR: frozenset({Permission.USE, Permission.MODERATE, Permission.READ_AUDIT, Permission.RAISE_FLAGS}),
+    Role.FINANCE: frozenset(
+        {
+            Permission.USE,
+            Permission.READ_AUDIT,
+            Permission.RAISE_FLAGS,
+            Permission.DECIDE_FLAGS,
+            Permission.READ_MONEY,
+            Permission.DECIDE_PAYOUTS,
+        }
+    ),
     Role.ADMIN: frozenset(Permission),
 }
 

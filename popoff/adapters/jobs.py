@@ -55,6 +55,7 @@ JOBS: dict[str, JobSpec] = {
     "feed.trending": JobSpec("workers.feed:refresh_trending"),
     "audit.checkpoint": JobSpec("workers.audit:checkpoint"),
     "audit.inspect": JobSpec("workers.audit:inspect", timeout=7200),
+    "integrity.scan": JobSpec("workers.integrity:scan", timeout=1800),
     "rewards.close": JobSpec("workers.rewards:close", timeout=3600),
     "jobs.tidy": JobSpec("workers.lifecycle:tidy_jobs"),
 }

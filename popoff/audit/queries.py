@@ -102,6 +102,14 @@ def by_id(entry_id: str) -> Entry:
     return _entry(row)
 
 
+def by_ids(entry_ids: Sequence[str]) -> dict[str, Entry]:
+    """The entries with these public ids, as far as there are any."""
+    rows = db.session.execute(
+        _entries().where(EntryRow.public_id == sa.any_(sa.cast(list(entry_ids), sa.ARRAY(sa.Text))))
+    )
+    return {row.public_id: _entry(row) for row in rows}
+
+
 def flagged(*, cursor: str | None = None, limit: int = PAGE) -> tuple[list[Flagged], str | None]:
     """Entries that somebody flagged, the one flagged last first, and the cursor of the next page."""
     limit = max(1, min(limit, MOST))

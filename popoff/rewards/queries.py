@@ -356,7 +356,7 @@ def breakdown(creator_id: int) -> Breakdown:
         content.gifts += line.gross
         content.gift_reward += line.amount
         content.estimated += line.amount
-    names = _names(list(contents))
+    names = content_names(list(contents))
     for post_id, content in contents.items():
         content.post_id, content.name = post_id, names.get(post_id)
     ordered = sorted(contents.values(), key=lambda content: (-content.total, content.post_id))
@@ -377,7 +377,7 @@ def _settled(creator_id: int) -> Sequence[Any]:
     return db.session.execute(sa.select(both.c.post_id, *sums).group_by(both.c.post_id)).all()
 
 
-def _names(post_ids: Sequence[int]) -> dict[int, ContentName]:
+def content_names(post_ids: Sequence[int]) -> dict[int, ContentName]:
     """What posts are called now; those that are gone have no name any more."""
     rows = db.session.execute(
         sa.select(Post.id, Post.public_id, Post.title, Post.description).where(
@@ -454,6 +454,6 @@ def statement(public_id: str, *, creator_id: int | None = None) -> StatementView
         period=its_period,
         lines=lines,
         late=late,
-        names=_names([line.post_id for line in lines] + [line.post_id for line in late]),
+        names=content_names([line.post_id for line in lines] + [line.post_id for line in late]),
         gift_ids={row.id: row.public_id for row in gifts},
     )

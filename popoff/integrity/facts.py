@@ -1,0 +1,105 @@
+"""What the scan measures: each gift of a time against what was around it, read from the log alone.
+
+The log names people by pseudonyms, and so do we here; only how old an account is comes from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+import config
+from popoff.accounts.models import User
+from popoff.audit import rules as audit_rules
+from popoff.audit import service as audit
+from popoff.integrity import rules
+from popoff.integrity.rules import GiftFacts
+from popoff.kernel import clock
+from popoff.kernel.db import db
+
+MOST = 200_000
+"""Gifts that one scan looks at: the latest ones."""
+
+# Ids of entries sort by time, so their index finds the entries of a time.
+_FACTS = sa.text("""
+WITH fresh AS MATERIALIZED (
+    SELECT actor, data->>'creator' AS creator FROM audit_entries
+     WHERE action = :send AND public_id >= :fresh_from AND public_id < :until
+), gift AS MATERIALIZED (
+    SELECT id, public_id, subject, time, amount, actor AS giver, data->>'creator' AS creator,
+           date_trunc('day', time AT TIME ZONE 'UTC') AS day
+      FROM audit_entries
+     WHERE action = :send AND public_id >= :context_from AND public_id < :until
+       AND actor IN (SELECT actor FROM fresh)
+), measured AS (
+    SELECT gift.*,
+           count(*) OVER last_hour AS hour_count, count(*) OVER pair_hour AS hour_to_creator,
+           count(*) OVER day_so_far AS day_count, sum(amount) OVER day_so_far AS day_total,
+           sum(amount) OVER pair_day AS day_to_creator, sum(amount) OVER pair_week AS forth,
+           count(*) OVER past AS past_count, avg(amount) OVER past AS past_mean, max(amount) OVER past AS past_max
+      FROM gift
+    WINDOW last_hour AS (PARTITION BY giver ORDER BY time RANGE BETWEEN '1 hour' PRECEDING AND CURRENT ROW),
+           pair_hour AS (PARTITION BY giver, creator ORDER BY time RANGE BETWEEN '1 hour' PRECEDING AND CURRENT ROW),
+           pair_day AS (PARTITION BY giver, creator ORDER BY time RANGE BETWEEN '1 day' PRECEDING AND CURRENT ROW),
+           pair_week AS (PARTITION BY giver, creator ORDER BY time RANGE BETWEEN '7 days' PRECEDING AND CURRENT ROW),
+           day_so_far AS (PARTITION BY giver, day ORDER BY time RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
+           past AS (PARTITION BY giver ORDER BY time RANGE BETWEEN UNBOUNDED PRECEDING AND '1 hour' PRECEDING)
+), near_limit AS MATERIALIZED (
+    SELECT giver, day FROM gift GROUP BY giver, day HAVING sum(amount) >= :near_limit
+), back AS MATERIALIZED (
+    SELECT actor AS creator, data->>'creator' AS giver, time, amount FROM audit_entries
+     WHERE action = :send AND public_id >= :week_from AND public_id < :until
+       AND (data->>'creator', actor) IN (SELECT actor, creator FROM fresh)
+), granted AS MATERIALIZED (
+    SELECT data->>'wallet' AS giver, time, amount FROM audit_entries
+     WHERE action = 'wallet_grant' AND public_id >= :day_from AND public_id < :until
+)
+SELECT public_id AS entry_id, subject AS gift_id, amount, giver, time, hour_count, hour_to_creator, day_count,
+       day_total::bigint AS day_total, day_to_creator::bigint AS day_to_creator, forth::bigint AS forth, past_count,
+       coalesce(past_mean, 0)::float AS past_mean, coalesce(past_max, 0) AS past_max,
+       (SELECT count(*) FROM near_limit
+         WHERE near_limit.giver = measured.giver AND near_limit.day BETWEEN measured.day - interval '6 days'
+           AND measured.day) AS near_limit_days,
+       (SELECT coalesce(sum(back.amount), 0)::bigint FROM back
+         WHERE back.giver = measured.giver AND back.creator = measured.creator
+           AND back.time BETWEEN measured.time - interval '7 days' AND measured.time) AS back,
+       (SELECT coalesce(sum(granted.amount), 0)::bigint FROM granted
+         WHERE granted.giver = measured.giver
+           AND granted.time BETWEEN measured.time - interval '1 day' AND measured.time) AS granted
+  FROM measured WHERE public_id >= :fresh_from ORDER BY public_id DESC LIMIT :most
+""")
+
+
+def of_gifts(since: datetime, until: datetime) -> Iterator[GiftFacts]:
+    """The gifts made from `since` up to, and without, `until`, the latest first."""
+    bounds = {
+        "fresh_from": since,
+        "until": until,
+        "day_from": since - rules.DAY,
+        "week_from": since - rules.WEEK,
+        "context_from": since - rules.CONTEXT,
+    }
+    values: dict[str, Any] = {name: audit_rules.public_id(moment, bytes(10)) for name, moment in bounds.items()}
+    values |= {
+        "send": rules.SEND,
+        "near_limit": config.current().daily_gift_limit * rules.NEAR_LIMIT // 100,
+        "most": MOST,
+    }
+    db.session.execute(sa.text("SET LOCAL statement_timeout = 0"))
+    young = _young(since)
+    for row in db.session.execute(_FACTS, values, execution_options={"yield_per": 2000}).mappings():
+        measured = dict(row)
+        joined = young.get(measured.pop("giver"))
+        time = measured.pop("time")
+        yield GiftFacts(**measured, account_age=None if joined is None else time - joined)
+
+
+def _young(since: datetime) -> dict[str, datetime]:
+    """When accounts were opened that were young at `since` or later, by pseudonym."""
+    rows = db.session.execute(
+        sa.select(User.id, User.created_at).where(User.created_at > since - rules.YOUNG, User.created_at <= clock.now())
+    )
+    return {audit.pseudonym(user_id): created_at for user_id, created_at in rows}
