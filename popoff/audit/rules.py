@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from popoff.kernel import canonical
 from popoff.kernel.canonical import JSON
@@ -22,6 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _WORD = re.compile(r"[A-Za-z0-9_.:/+=-]{0,128}")
 """Ids, codes, times, digests. Nothing with a space or an @, so neither a sentence nor an address gets in."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -131,7 +132,7 @@ def canonical_entry(entry: Entry) -> bytes:
 
 def public_id(moment: datetime, entropy: bytes) -> str:
     """A ULID: 26 characters, sorted by time, and 80 random bits of `entropy` (10 bytes) that nobody can guess."""
-    number = int(moment.timestamp() * 1000) << 80 | int.from_bytes(entropy, "big")
+    number = (moment - _EPOCH) // timedelta(milliseconds=1) << 80 | int.from_bytes(entropy, "big")
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 

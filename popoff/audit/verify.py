@@ -376,12 +376,13 @@ def check_chain(
     def root_at(size: int) -> bytes:
         return root_of(grown, size // BLOCK, rests[size] if size % BLOCK else None)
 
+    whole = not report.problems
     for head in heads:
         if head.size > report.entries:
             report.problems.append(f"{head.size - report.entries} entries are missing at the end")
-        elif not report.problems and root_at(head.size) != head.root:
+        elif whole and root_at(head.size) != head.root:
             report.problems.append(f"the first {head.size} entries are not those that the checkpoint was signed over")
-    if not report.problems:
+    if whole:
         report.root = root_at(report.entries)
     return report
 
@@ -414,10 +415,12 @@ def verify_export(
         heads = [open_checkpoint(checkpoint, stated)] if checkpoint is not None else []
         footer: list[bytes] = []
         report = check_chain(_blocks(export, footer, [head.size for head in heads]), heads, processes=processes)
+        if report.problems:
+            return report
         head = _footer(footer, stated)
         if head.size != report.entries:
             raise Damaged(f"the export has {report.entries} entries and its checkpoint is over {head.size}")
-        if not report.problems and report.root != head.root:
+        if report.root != head.root:
             raise Damaged("the entries are not those that the export's checkpoint was signed over")
     except Damaged as damage:
         report.problems.append(str(damage))
