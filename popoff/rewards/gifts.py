@@ -19,7 +19,7 @@ import config
 from popoff.accounts import queries as accounts
 from popoff.audit import service as audit
 from popoff.kernel import clock
-from popoff.kernel.db import constraint_errors, db
+from popoff.kernel.db import db
 from popoff.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from popoff.kernel.money import Minor, positive
 from popoff.ledger import rules as ledger_rules
@@ -172,9 +172,11 @@ def reverse(public_id: str, *, by: int | None, reason: str) -> GiftReversal:
     """
     why = rules.check_reason(reason)
     db.session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(BARRIER, 0)))
-    gift = db.session.scalars(sa.select(Gift).where(Gift.public_id == public_id)).one_or_none()
+    gift = db.session.scalars(sa.select(Gift).where(Gift.public_id == public_id).with_for_update()).one_or_none()
     if gift is None:
         raise NotFound("Gift not found.", code="gift_not_found")
+    if db.session.get(GiftReversal, gift.id) is not None:
+        raise Conflict("This gift was reversed before.", code="already_reversed")
     paid_by = _settled_by(gift)
     amount, key = Minor(gift.amount), f"gift-reversal:{gift.id}"
     if paid_by is None:
@@ -198,9 +200,8 @@ def reverse(public_id: str, *, by: int | None, reason: str) -> GiftReversal:
         reversed_by=by,
         created_at=clock.now(),
     )
-    again = Conflict("This gift was reversed before.", code="already_reversed")
-    with constraint_errors({"pk_gift_reversals": again}):
-        db.session.add(reversal)
+    db.session.add(reversal)
+    db.session.flush()
     audit.record(REVERSED, actor=by, subject=gift.public_id, amount=amount, data={"owed": owed})
     return reversal
 

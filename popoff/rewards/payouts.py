@@ -139,7 +139,7 @@ def approve(public_id: str, *, by: int) -> Payout:
 def pay(public_id: str, *, by: int | None) -> Payout:
     """The bank has paid it. Raises Conflict, NotFound."""
     payout = _locked(public_id)
-    payout.state = rules.check_step(PayoutState(payout.state), PayoutState.PAID).value
+    state = rules.check_step(PayoutState(payout.state), PayoutState.PAID)
     key = f"payout-paid:{payout.public_id}"
     payout.paid_transfer_id = ledger.transfer(
         key,
@@ -148,7 +148,7 @@ def pay(public_id: str, *, by: int | None) -> Payout:
         reference=payout.public_id,
         memo="payout paid",
     ).id
-    payout.settled_at = clock.now()
+    payout.state, payout.settled_at = state.value, clock.now()
     return _note("payout_paid", payout, by)
 
 
