@@ -44,7 +44,7 @@ def test_a_ready_post_gets_a_vector_and_a_category(
     people: People, wire: Wire, tiny: bytes, session: orm.Session
 ) -> None:
     post_id = posted(people.ada, wire, tiny, description="Three chords on the guitar", tags="music,guitar")
-    assert run_due() == ["media.transcode", "media.insight"]
+    assert run_due() == ["media.transcode", "media.insight", "scoring.rescore"]
     found = vector(session, post_id)
     assert found is not None
     assert found.category == categorise("Three chords on the guitar", ["music", "guitar"]) != categorise("")
