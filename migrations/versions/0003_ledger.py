@@ -18,46 +18,44 @@ BEGIN
         USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = TG_NAME;
 END $$;
 
--- The entries one statement adds: whole transfers, each summing to zero, and next in line in their accounts.
--- Only through here does a balance change.
+-- An entry is next in line in its account, and takes the account's balance with it: nothing else does.
+-- (Row by row, because a plan for a table of new rows would be kept from the first to the next, whatever their size.)
 CREATE FUNCTION ledger_post() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    posted bigint;
 BEGIN
-    IF EXISTS (
-        SELECT FROM (
-            SELECT transfer_id, sum(amount) AS net, sum(amount) FILTER (WHERE amount > 0) AS moved
-            FROM added GROUP BY transfer_id
-        ) AS batch
-        JOIN ledger_transfers AS transfer ON transfer.id = batch.transfer_id
-        WHERE batch.net <> 0
-           OR batch.moved IS DISTINCT FROM transfer.amount
-           OR transfer.legs <> (SELECT count(*) FROM ledger_entries AS entry WHERE entry.transfer_id = transfer.id)
-    ) THEN
-        RAISE EXCEPTION 'the entries of a transfer sum to zero, and are as many and as much as it says'
-            USING ERRCODE = 'check_violation', TABLE = 'ledger_entries', CONSTRAINT = 'ledger_entries_balanced';
-    END IF;
-    UPDATE ledger_accounts AS account
-       SET balance = added.balance_after, entries = added.seq
-      FROM added
-     WHERE account.id = added.account_id
-       AND account.balance + added.amount = added.balance_after
-       AND account.entries + 1 = added.seq;
-    GET DIAGNOSTICS posted = ROW_COUNT;
-    IF posted <> (SELECT count(*) FROM added) THEN
-        RAISE EXCEPTION 'an entry continues the last one of its account'
-            USING ERRCODE = 'check_violation', TABLE = 'ledger_entries', CONSTRAINT = 'ledger_entries_in_line';
+    UPDATE ledger_accounts
+       SET balance = NEW.balance_after, entries = NEW.seq
+     WHERE id = NEW.account_id AND balance + NEW.amount = NEW.balance_after AND entries + 1 = NEW.seq;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'entry % of account % does not continue the one before it', NEW.seq, NEW.account_id
+            USING ERRCODE = 'check_violation', TABLE = 'ledger_entries', CONSTRAINT = 'ledger_entries_post';
     END IF;
     RETURN NULL;
 END $$;
 
--- At the end of its transaction a transfer has its entries: no key is used up for nothing.
-CREATE FUNCTION ledger_complete() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Transfers are written whole: when a statement has added entries, theirs are as many and as much as they say.
+-- At the end of its transaction a transfer has its entries, so that no key is used up for nothing.
+CREATE FUNCTION ledger_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    written record;
+    added_to bigint[];
+    one bigint;
 BEGIN
-    IF (SELECT (count(*), sum(amount)) <> (NEW.legs, 0) FROM ledger_entries WHERE transfer_id = NEW.id) THEN
-        RAISE EXCEPTION 'transfer % is not balanced by its entries', NEW.id
-            USING ERRCODE = 'check_violation', TABLE = 'ledger_transfers', CONSTRAINT = 'ledger_transfers_complete';
+    IF TG_TABLE_NAME = 'ledger_transfers' THEN
+        added_to := ARRAY[NEW.id];
+    ELSE
+        added_to := ARRAY(SELECT DISTINCT transfer_id FROM added);
     END IF;
+    FOREACH one IN ARRAY added_to LOOP
+        SELECT count(*) AS legs, sum(amount) AS net, sum(amount) FILTER (WHERE amount > 0) AS moved INTO written
+          FROM ledger_entries WHERE transfer_id = one;
+        IF EXISTS (
+            SELECT FROM ledger_transfers
+             WHERE id = one AND (legs, amount, 0) IS DISTINCT FROM (written.legs, written.moved, written.net)
+        ) THEN
+            RAISE EXCEPTION 'transfer % is not what its entries sum up to', one
+                USING ERRCODE = 'check_violation', TABLE = TG_TABLE_NAME, CONSTRAINT = TG_NAME;
+        END IF;
+    END LOOP;
     RETURN NULL;
 END $$;
 
@@ -72,9 +70,11 @@ END $$;
 
 TRIGGERS = """
 CREATE TRIGGER ledger_entries_post AFTER INSERT ON ledger_entries
-    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_post();
-CREATE CONSTRAINT TRIGGER ledger_transfers_complete AFTER INSERT ON ledger_transfers
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger_complete();
+    FOR EACH ROW EXECUTE FUNCTION ledger_post();
+CREATE TRIGGER ledger_entries_balance AFTER INSERT ON ledger_entries
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_balance();
+CREATE CONSTRAINT TRIGGER ledger_transfers_balance AFTER INSERT ON ledger_transfers
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ledger_balance();
 CREATE TRIGGER ledger_entries_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse();
 CREATE TRIGGER ledger_transfers_no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transfers
@@ -189,5 +189,5 @@ def downgrade():
     op.drop_table('ledger_transfers')
     op.drop_table('ledger_holds')
     op.drop_table('ledger_accounts')
-    for function in ('post', 'complete', 'count_hold', 'refuse'):
+    for function in ('post', 'balance', 'count_hold', 'refuse'):
         op.execute(f"DROP FUNCTION ledger_{function}()")

@@ -102,13 +102,14 @@ GUARDS = (
     "ledger_accounts_no_change",
     "ledger_accounts_no_removal",
     "ledger_accounts_open_empty",
+    "ledger_entries_balance",
     "ledger_entries_no_change",
     "ledger_entries_post",
     "ledger_holds_begin_open",
     "ledger_holds_close_once",
     "ledger_holds_count",
     "ledger_holds_no_removal",
-    "ledger_transfers_complete",
+    "ledger_transfers_balance",
     "ledger_transfers_no_change",
 )
 

@@ -108,13 +108,13 @@ def entries(*legs: tuple[Account, int, int, int], transfer: str = "1000000") -> 
 @pytest.mark.parametrize(
     ("legs", "guard"),
     [
-        ([(ADA, -20, 0, 0), (BELA, 21, 0, 0)], "ledger_entries_balanced"),
-        ([(ADA, 20, 0, 0)], "ledger_entries_balanced"),
-        ([(ADA, -20, 0, 0)], "ledger_entries_balanced"),
-        ([(ADA, -10, 0, 0), (BELA, 10, 0, 0)], "ledger_entries_balanced"),
-        ([(ADA, -20, 0, 0), (BELA, 15, 0, 0), (MINT, 5, 0, 0)], "ledger_entries_balanced"),
-        ([(ADA, -20, 1, 0), (BELA, 20, 0, 0)], "ledger_entries_in_line"),
-        ([(ADA, -20, 0, 7), (BELA, 20, 0, 0)], "ledger_entries_in_line"),
+        ([(ADA, -20, 0, 0), (BELA, 21, 0, 0)], "ledger_entries_balance"),
+        ([(ADA, 20, 0, 0)], "ledger_entries_balance"),
+        ([(ADA, -20, 0, 0)], "ledger_entries_balance"),
+        ([(ADA, -10, 0, 0), (BELA, 10, 0, 0)], "ledger_entries_balance"),
+        ([(ADA, -20, 0, 0), (BELA, 15, 0, 0), (MINT, 5, 0, 0)], "ledger_entries_balance"),
+        ([(ADA, -20, 1, 0), (BELA, 20, 0, 0)], "ledger_entries_post"),
+        ([(ADA, -20, 0, 7), (BELA, 20, 0, 0)], "ledger_entries_post"),
         ([(ADA, -20, 0, 0), (BELA, 0, 0, 0), (MINT, 20, 0, 0)], "ck_ledger_entries_amount"),
         ([(ADA, -20, -1, 0), (BELA, 20, 0, 0)], "pk_ledger_entries"),
     ],
@@ -136,17 +136,17 @@ def test_not_even_a_balanced_transfer_takes_what_is_held_or_not_there(
 
 def test_the_legs_of_a_transfer_come_together(session: sa.orm.Session) -> None:
     halves = entries((ADA, -20, 0, 0)), entries((BELA, 20, 0, 0))
-    assert refusal(session, TRANSFER.format(amount=20, legs=2), *halves) == "ledger_entries_balanced"
+    assert refusal(session, TRANSFER.format(amount=20, legs=2), *halves) == "ledger_entries_balance"
 
 
 def test_a_transfer_does_not_end_without_entries(session: sa.orm.Session) -> None:
-    assert refusal(session, TRANSFER.format(amount=20, legs=2)) == "ledger_transfers_complete"
+    assert refusal(session, TRANSFER.format(amount=20, legs=2)) == "ledger_transfers_balance"
 
 
 def test_nothing_is_added_to_an_earlier_transfer(session: sa.orm.Session) -> None:
     earlier = "(SELECT id FROM ledger_transfers WHERE amount = 10)"
     late = entries((Account(Kind.WALLET, 1), -10, 0, 0), (MINT, 10, 0, 0), transfer=earlier)
-    assert refusal(session, late) in ("ledger_entries_balanced", "uq_ledger_entries_transfer_id_account_id")
+    assert refusal(session, late) in ("ledger_entries_balance", "uq_ledger_entries_transfer_id_account_id")
 
 
 def test_entries_belong_to_a_transfer(session: sa.orm.Session) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from popoff.kernel import clock
 from popoff.kernel.errors import Conflict, Invalid, NotFound
@@ -161,3 +162,23 @@ def test_only_transfers_that_there_are_can_be_reversed() -> None:
     with pytest.raises(NotFound) as refusal:
         service.reverse(new_key(), 10**9, "why")
     assert refusal.value.error_code == "transfer_not_found"
+
+
+def test_what_a_large_transfer_needs_does_not_burden_small_ones(session: sa.orm.Session) -> None:
+    """A connection keeps its plans: one made for thousands of legs must not read whole tables for two."""
+
+    def whole_tables_read() -> int:
+        counted = (
+            "SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE relname IN ('ledger_accounts', 'ledger_entries')"
+        )
+        return int(session.scalar(sa.text(counted)) or 0)
+
+    grant(1, 100)
+    for _ in range(3):
+        moves = [Move(MINT, wallet(person), Minor(1)) for person in range(1000, 4000)]
+        session.execute(sa.text("ANALYZE ledger_accounts, ledger_transfers, ledger_entries"))  # plans are made anew
+        service.transfer(new_key(), moves, fingerprint="f", reference="large")
+    before = whole_tables_read()
+    for _ in range(12):
+        pay(ADA, BELA, 1)
+    assert whole_tables_read() == before

@@ -103,16 +103,16 @@ def test_sixteen_threads_between_five_accounts_do_not_deadlock(app: Flask) -> No
 def test_accounts_are_opened_once_by_everybody_s_first_use(app: Flask) -> None:
     """Transfers that open the same accounts in opposite orders, some with others that exist and are being used."""
     given(app, lambda: grant(1, 10_000))
-    others = [wallet(person) for person in range(100, 110)]
+    others = [wallet(person) for person in range(100, 400)]
 
     def spread(seed: int) -> None:
-        chosen = random.Random(seed).sample(others, 6)
+        chosen = random.Random(seed).sample(others, 250)
         moves = [Move(ADA, account, Minor(1)) for account in chosen]
         service.transfer(new_key(), moves, fingerprint="f", reference="spread")
 
     assert together(app, [lambda seed=seed: spread(seed) for seed in range(24)]) == [None] * 24
     with app.app_context():
-        assert has(ADA) == 10_000 - 24 * 6
+        assert has(ADA) == 10_000 - 24 * 250
 
 
 def test_the_same_request_at_once_acts_once_and_all_hear_the_same(app: Flask) -> None:
