@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -145,6 +145,21 @@ def _flags(*conditions: sa.ColumnElement[bool]) -> list[FlagView]:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseView:
+    """A case with its reports, the oldest first."""
+
+    public_id: str
+    kind: SubjectKind
+    subject: str
+    state: rules.CaseState
+    opened_at: datetime
+    decided_at: datetime | None
+    decided_by: int | None
+    decision_reason: str | None
+    reports: Sequence[ReportView]
+
+
+@dataclass(frozen=True, slots=True)
 class ReportView:
     public_id: str
     case_id: str
@@ -157,29 +172,57 @@ class ReportView:
     created_at: datetime
 
 
-def cases(state: rules.CaseState | None, cursor: str | None, limit: int = PAGE) -> tuple[list[Any], str | None]:
-    """Fraud cases with their reports, the newest first, and the cursor of the next page."""
+def cases(state: rules.CaseState | None, cursor: str | None, limit: int = PAGE) -> tuple[list[CaseView], str | None]:
+    """Fraud cases, the newest first, and the cursor of the next page. Raises Invalid (code `invalid_cursor`)."""
     statement = sa.select(FraudCase).order_by(FraudCase.opened_at.desc(), FraudCase.public_id.desc()).limit(limit + 1)
     if state is not None:
         statement = statement.where(FraudCase.state == state.value)
     if cursor is not None:
-        opened, public_id = decode_cursor(cursor, float, str)
-        opened_at = datetime.fromtimestamp(float(opened), UTC)
-        place = sa.tuple_(sa.literal(opened_at), sa.literal(str(public_id)))
-        statement = statement.where(sa.tuple_(FraudCase.opened_at, FraudCase.public_id) < place)
+        public_id = decode_cursor(cursor, str)[0]
+        opened_at = sa.select(FraudCase.opened_at).where(FraudCase.public_id == public_id).scalar_subquery()
+        statement = statement.where(
+            sa.tuple_(FraudCase.opened_at, FraudCase.public_id) < sa.tuple_(opened_at, sa.literal(public_id))
+        )
     found = db.session.scalars(statement).all()
-    more = (
-        encode_cursor([found[limit - 1].opened_at.timestamp(), found[limit - 1].public_id])
-        if len(found) > limit
-        else None
-    )
-    return [(case, reports_of(case)) for case in found[:limit]], more
+    more = encode_cursor([found[limit - 1].public_id]) if len(found) > limit else None
+    return case_views(found[:limit]), more
 
 
-def reports_of(case: FraudCase) -> list[FraudReport]:
-    """The reports of a case, the oldest first."""
-    return list(
-        db.session.scalars(sa.select(FraudReport).where(FraudReport.case_id == case.id).order_by(FraudReport.id))
+def case_views(found: Sequence[FraudCase]) -> list[CaseView]:
+    """These cases with their reports."""
+    reports: dict[int, list[ReportView]] = {case.id: [] for case in found}
+    known = {case.id: case for case in found}
+    for row in db.session.scalars(
+        sa.select(FraudReport).where(FraudReport.case_id.in_(reports)).order_by(FraudReport.id)
+    ):
+        reports[row.case_id].append(report_view(known[row.case_id], row))
+    return [
+        CaseView(
+            public_id=case.public_id,
+            kind=SubjectKind(case.kind),
+            subject=case.subject,
+            state=rules.CaseState(case.state),
+            opened_at=case.opened_at,
+            decided_at=case.decided_at,
+            decided_by=case.decided_by,
+            decision_reason=case.decision_reason,
+            reports=reports[case.id],
+        )
+        for case in found
+    ]
+
+
+def report_view(case: FraudCase, row: FraudReport) -> ReportView:
+    return ReportView(
+        public_id=row.public_id,
+        case_id=case.public_id,
+        kind=SubjectKind(case.kind),
+        subject=case.subject,
+        state=rules.CaseState(case.state),
+        reporter_id=row.reporter_id,
+        reason=row.reason,
+        description=row.description,
+        created_at=row.created_at,
     )
 
 

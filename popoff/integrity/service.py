@@ -16,11 +16,11 @@ from popoff.audit import service as audit
 from popoff.audit.rules import Entry
 from popoff.integrity import facts, queries, rules
 from popoff.integrity.models import Decision, Flag, FraudCase, FraudReport
-from popoff.integrity.queries import FlaggedEntry, FlagView, ReportView
+from popoff.integrity.queries import CaseView, FlaggedEntry, FlagView, ReportView
 from popoff.integrity.rules import CaseState, Finding, FlagState, Judge, Rule, SubjectKind
 from popoff.kernel import clock
 from popoff.kernel.db import advisory_lock, db
-from popoff.kernel.errors import Invalid, NotFound
+from popoff.kernel.errors import Forbidden, Invalid, NotFound
 from popoff.kernel.money import Minor
 
 SCAN_LOCK = 4
@@ -73,11 +73,8 @@ def scan_new() -> ScanResult:
 
 def _raise(found: dict[str, Sequence[Finding]], now: datetime) -> int:
     """Flag what was not flagged by the same rule before; returns how many flags that makes."""
-    known = set(
-        db.session.execute(
-            sa.select(Flag.entry_id, Flag.rule).where(Flag.entry_id.in_(found), Flag.raised_by.is_(None))
-        ).tuples()
-    )
+    earlier = sa.select(Flag.entry_id, Flag.rule).where(Flag.entry_id.in_(found), Flag.raised_by.is_(None))
+    known = {(row.entry_id, row.rule) for row in db.session.execute(earlier)}
     entries = audit_queries.by_ids(list(found))
     raised = 0
     for entry_id, findings in found.items():
@@ -194,7 +191,7 @@ def report(reporter_id: int, subject: str, reason: str, description: str = "") -
     if added is not None:
         data = {"kind": kind.value, "report": _report(case, reporter_id).public_id}
         audit.record("integrity.report", actor=reporter_id, subject=case.public_id, data=data)
-    return _view(case, _report(case, reporter_id))
+    return queries.report_view(case, _report(case, reporter_id))
 
 
 def _open_case(kind: SubjectKind, subject: str) -> FraudCase:
@@ -212,25 +209,13 @@ def _report(case: FraudCase, reporter_id: int) -> FraudReport:
     ).one()
 
 
-def _view(case: FraudCase, row: FraudReport) -> ReportView:
-    return ReportView(
-        public_id=row.public_id,
-        case_id=case.public_id,
-        kind=SubjectKind(case.kind),
-        subject=case.subject,
-        state=CaseState(case.state),
-        reporter_id=row.reporter_id,
-        reason=row.reason,
-        description=row.description,
-        created_at=row.created_at,
-    )
-
-
-def decide_case(case_id: str, outcome: CaseState, *, by: int, reason: str) -> FraudCase:
+def decide_case(case_id: str, outcome: CaseState, *, by: int, reason: str, may_flag: bool = True) -> CaseView:
     """Close a fraud case. Upheld, the gift or the entry it is about gets a flag, which is confirmed at once.
 
-    Raises NotFound (`case_not_found`), Forbidden (`own_matter`), Invalid (`empty_reason`, `too_long`), and of the
-    flag what `decide` raises.
+    `may_flag`: whether `by` may decide flags; cases that need one are for those who may.
+
+    Raises NotFound (`case_not_found`), Forbidden (`forbidden`, `own_matter`), Invalid (`empty_reason`,
+    `too_long`), and of the flag what `decide` raises.
     """
     why = rules.check_reason(reason)
     case = db.session.scalars(
@@ -243,18 +228,20 @@ def decide_case(case_id: str, outcome: CaseState, *, by: int, reason: str) -> Fr
         raise NotFound("There is no such open case.", code="case_not_found")
     _check_no_part(case, by)
     if outcome is CaseState.UPHELD and (entry_id := _entry_of(case)) is not None:
+        if not may_flag:
+            raise Forbidden("Access denied")
         raised = _flag(entry_id, Rule.REPORT, by, why, "")
         decide(raised.public_id, FlagState.CONFIRMED, by=by, reason=why)
     case.state, case.decided_at, case.decided_by, case.decision_reason = outcome.value, clock.now(), by, why
     db.session.flush()
     audit.record(f"integrity.case_{outcome.value}", actor=by, subject=case.public_id, data={"kind": case.kind})
-    return case
+    return queries.case_views([case])[0]
 
 
 def _check_no_part(case: FraudCase, by: int) -> None:
     """Neither who reported it nor whom it is about decides a case."""
     _, owner_id = _subject(case)
-    parties = [owner_id, *(row.reporter_id for row in queries.reports_of(case))]
+    parties = [owner_id, *(report.reporter_id for report in queries.case_views([case])[0].reports)]
     rules.check_impartial([str(party) for party in parties], str(by))
 
 

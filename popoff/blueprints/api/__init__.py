@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from popoff.blueprints.api import auth, media, post, user
 from popoff.blueprints.api.docs import complete, gives
-from popoff.blueprints.api.economy import content, users
+from popoff.blueprints.api.economy import audit, content, fraud, gifts, payouts, rewards, users, wallet
 from popoff.web.access import public
 from popoff.web.responses import json_response
 
@@ -56,6 +56,8 @@ api = DocumentedApi(
 )
 
 for namespace in (auth.api, users.signup, media.api, post.api, user.api, users.api, content.api):
+    api.add_namespace(namespace)
+for namespace in (gifts.api, rewards.api, wallet.api, wallet.providers, payouts.api, audit.api, fraud.api):
     api.add_namespace(namespace)
 
 
