@@ -23,18 +23,19 @@ from popoff.kernel.db import db
 MOST = 200_000
 """Gifts that one scan looks at: the latest ones."""
 
-# Ids of entries sort by time, so their index finds the entries of a time.
+# Ids of entries sort by time, so their index finds the entries of a time. Everything is joined by hashing: a scan
+# reads each entry a few times, however many there are.
 _FACTS = sa.text("""
 WITH fresh AS MATERIALIZED (
-    SELECT actor, data->>'creator' AS creator FROM audit_entries
+    SELECT DISTINCT actor AS giver, data->>'creator' AS creator FROM audit_entries
      WHERE action = :send AND public_id >= :fresh_from AND public_id < :until
 ), gift AS MATERIALIZED (
     SELECT id, public_id, subject, time, amount, actor AS giver, data->>'creator' AS creator,
            date_trunc('day', time AT TIME ZONE 'UTC') AS day
       FROM audit_entries
      WHERE action = :send AND public_id >= :context_from AND public_id < :until
-       AND actor IN (SELECT actor FROM fresh)
-), measured AS (
+       AND actor IN (SELECT giver FROM fresh)
+), measured AS MATERIALIZED (
     SELECT gift.*,
            count(*) OVER last_hour AS hour_count, count(*) OVER pair_hour AS hour_to_creator,
            count(*) OVER day_so_far AS day_count, sum(amount) OVER day_so_far AS day_total,
@@ -47,29 +48,55 @@ WITH fresh AS MATERIALIZED (
            pair_week AS (PARTITION BY giver, creator ORDER BY time RANGE BETWEEN '7 days' PRECEDING AND CURRENT ROW),
            day_so_far AS (PARTITION BY giver, day ORDER BY time RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
            past AS (PARTITION BY giver ORDER BY time RANGE BETWEEN UNBOUNDED PRECEDING AND '1 hour' PRECEDING)
-), near_limit AS MATERIALIZED (
-    SELECT giver, day FROM gift GROUP BY giver, day HAVING sum(amount) >= :near_limit
-), back AS MATERIALIZED (
-    SELECT actor AS creator, data->>'creator' AS giver, time, amount FROM audit_entries
+), days AS (
+    SELECT giver, day, sum(near_limit) OVER (
+               PARTITION BY giver ORDER BY day RANGE BETWEEN '6 days' PRECEDING AND CURRENT ROW) AS near_limit_days
+      FROM (SELECT giver, day, CAST(sum(amount) >= :near_limit AS integer) AS near_limit
+              FROM gift GROUP BY giver, day) AS totals
+), back AS (
+    SELECT actor AS creator, data->>'creator' AS giver, sum(amount) AS amount FROM audit_entries
      WHERE action = :send AND public_id >= :week_from AND public_id < :until
-       AND (data->>'creator', actor) IN (SELECT actor, creator FROM fresh)
+       AND (data->>'creator', actor) IN (SELECT giver, creator FROM fresh)
+     GROUP BY 1, 2
 ), granted AS MATERIALIZED (
     SELECT data->>'wallet' AS giver, time, amount FROM audit_entries
      WHERE action = 'wallet_grant' AND public_id >= :day_from AND public_id < :until
+), granted_before AS (
+    SELECT measured.public_id, sum(granted.amount) AS amount
+      FROM measured JOIN granted ON granted.giver = measured.giver
+       AND measured.time BETWEEN granted.time AND granted.time + interval '1 day'
+     GROUP BY 1
+), arrived AS MATERIALIZED (
+    SELECT actor AS giver, data->>'creator' AS creator, time, amount FROM audit_entries
+     WHERE action = :send AND public_id >= :day_from AND public_id < :until
+       AND data->>'creator' IN (SELECT creator FROM fresh)
+), young AS MATERIALIZED (
+    SELECT * FROM unnest(CAST(:young AS text[]), CAST(:joined AS timestamptz[])) AS known (giver, joined)
+), young_to AS (
+    SELECT creator, count(DISTINCT giver) AS givers, sum(amount) AS amount
+      FROM arrived JOIN young USING (giver) WHERE time < joined + interval '1 day' GROUP BY creator
+), granted_to AS (
+    SELECT creator, count(DISTINCT giver) AS givers
+      FROM arrived JOIN granted USING (giver)
+     WHERE arrived.time BETWEEN granted.time AND granted.time + interval '1 day' GROUP BY creator
 )
-SELECT public_id AS entry_id, subject AS gift_id, amount, giver, time, hour_count, hour_to_creator, day_count,
-       day_total::bigint AS day_total, day_to_creator::bigint AS day_to_creator, forth::bigint AS forth, past_count,
-       coalesce(past_mean, 0)::float AS past_mean, coalesce(past_max, 0) AS past_max,
-       (SELECT count(*) FROM near_limit
-         WHERE near_limit.giver = measured.giver AND near_limit.day BETWEEN measured.day - interval '6 days'
-           AND measured.day) AS near_limit_days,
-       (SELECT coalesce(sum(back.amount), 0)::bigint FROM back
-         WHERE back.giver = measured.giver AND back.creator = measured.creator
-           AND back.time BETWEEN measured.time - interval '7 days' AND measured.time) AS back,
-       (SELECT coalesce(sum(granted.amount), 0)::bigint FROM granted
-         WHERE granted.giver = measured.giver
-           AND granted.time BETWEEN measured.time - interval '1 day' AND measured.time) AS granted
-  FROM measured WHERE public_id >= :fresh_from ORDER BY public_id DESC LIMIT :most
+SELECT measured.public_id AS entry_id, measured.subject AS gift_id, measured.amount, hour_count, hour_to_creator,
+       day_count, day_total::bigint AS day_total, day_to_creator::bigint AS day_to_creator, forth::bigint AS forth,
+       coalesce(back.amount, 0)::bigint AS back,
+       past_count, coalesce(past_mean, 0)::float AS past_mean, coalesce(past_max, 0) AS past_max,
+       coalesce(near_limit_days, 0) AS near_limit_days,
+       coalesce(granted_before.amount, 0)::bigint AS granted,
+       coalesce(granted_to.givers, 0) AS granted_givers,
+       coalesce(young_to.givers, 0) AS young_givers, coalesce(young_to.amount, 0)::bigint AS young_total,
+       coalesce(measured.time < joined + interval '1 day', false) AS young
+  FROM measured
+  LEFT JOIN days USING (giver, day)
+  LEFT JOIN back USING (giver, creator)
+  LEFT JOIN granted_before ON granted_before.public_id = measured.public_id
+  LEFT JOIN granted_to USING (creator)
+  LEFT JOIN young_to USING (creator)
+  LEFT JOIN young USING (giver)
+ WHERE measured.public_id >= :fresh_from ORDER BY measured.public_id DESC LIMIT :most
 """)
 
 
@@ -90,11 +117,9 @@ def of_gifts(since: datetime, until: datetime) -> Iterator[GiftFacts]:
     }
     db.session.execute(sa.text("SET LOCAL statement_timeout = 0"))
     young = _young(since)
+    values |= {"young": list(young), "joined": list(young.values())}
     for row in db.session.execute(_FACTS, values, execution_options={"yield_per": 2000}).mappings():
-        measured = dict(row)
-        joined = young.get(measured.pop("giver"))
-        time = measured.pop("time")
-        yield GiftFacts(**measured, account_age=None if joined is None else time - joined)
+        yield GiftFacts(**row)
 
 
 def _young(since: datetime) -> dict[str, datetime]:

@@ -53,15 +53,15 @@ class Rule(StrEnum):
     RECIPROCITY = "reciprocity"
     STRUCTURING = "structuring"
     DRAIN_AFTER_GRANT = "drain_after_grant"
-    YOUNG_ACCOUNT = "young_account"
+    YOUNG_ACCOUNTS = "young_accounts"
 
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 CONTEXT = timedelta(days=30)
 """How far back a giver's own past is read."""
 
-HOURLY_GIFTS = 20
-HOURLY_GIFTS_TO_ONE = 5
+HOURLY_GIFTS = 30
+HOURLY_GIFTS_TO_ONE = 10
 PAST_GIFTS = 5
 """Gifts it takes to know what is usual for somebody."""
 TIMES_THE_MEAN, TIMES_THE_MAXIMUM = 10, 2
@@ -71,10 +71,13 @@ NEAR_LIMIT, AT_LIMIT = 90, 95
 """Percent of the daily limit."""
 NEAR_LIMIT_DAYS = 3
 SPLIT_GIFTS = 5
-GRANT_FROM, GRANT_PART = Minor(1_000), 80
-"""A grant worth looking at, and the percentage of it that one creator gets within a day."""
-YOUNG, YOUNG_PART = DAY, 25
-"""An account younger than this that gives more than this percentage of the daily limit."""
+RING = 5
+"""Givers to one creator with the same thing in common that are no chance any more."""
+GRANT_PART = 80
+"""Percent of a grant that goes to one creator within a day."""
+YOUNG = DAY
+YOUNG_FROM = Minor(10_000)
+"""Accounts younger than a day, and what they give to one creator together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +85,10 @@ class GiftFacts:
     """One gift, and what was around it. Amounts in minor units; every span ends with the gift and includes it.
 
     `past_*`: the giver's gifts until an hour before. `near_limit_days`: days of the week on which the giver gave
-    nearly all that is allowed. `forth`, `back`: what these two gave each other in the week. `granted`: what the giver
-    was granted within a day before. `account_age`: None for accounts that are not young.
+    nearly all that is allowed. `forth`, `back`: what these two gave each other lately. `granted`: what the giver was
+    granted within a day before; `granted_givers`: how many lately gave to this creator within a day of a grant.
+    `young`: whether the giver's account was; `young_givers`, `young_total`: how many such gave to this creator lately,
+    and how much.
     """
 
     entry_id: str
@@ -101,7 +106,10 @@ class GiftFacts:
     forth: int = 0
     back: int = 0
     granted: int = 0
-    account_age: timedelta | None = None
+    granted_givers: int = 0
+    young: bool = False
+    young_givers: int = 0
+    young_total: int = 0
 
 
 class Finding(NamedTuple):
@@ -117,7 +125,7 @@ Judge = Callable[[GiftFacts, Minor], Sequence[Finding]]
 
 def judge(gift: GiftFacts, daily_limit: Minor) -> list[Finding]:
     """Everything that looks wrong about a gift; nothing at all for most of them."""
-    return [*_pace(gift), *_size(gift), *_between_two(gift), *_around_limits(gift, daily_limit)]
+    return [*_pace(gift), *_size(gift), *_between_two(gift), *_rings(gift), *_around_limits(gift, daily_limit)]
 
 
 def _pace(gift: GiftFacts) -> Iterator[Finding]:
@@ -125,7 +133,7 @@ def _pace(gift: GiftFacts) -> Iterator[Finding]:
         yield Finding(Rule.VELOCITY, f"The giver made {gift.hour_count} gifts within an hour.")
     if gift.hour_to_creator >= HOURLY_GIFTS_TO_ONE:
         yield Finding(
-            Rule.REPEAT_GIFTING, f"It is the {gift.hour_to_creator}th gift to the same creator within an hour."
+            Rule.REPEAT_GIFTING, f"The giver made {gift.hour_to_creator} gifts to this creator within an hour."
         )
 
 
@@ -146,10 +154,20 @@ def _between_two(gift: GiftFacts) -> Iterator[Finding]:
             Rule.RECIPROCITY,
             f"Within a week the two gave each other {_money(gift.forth)} and {_money(gift.back)}.",
         )
-    if gift.granted >= GRANT_FROM and 100 * gift.day_to_creator >= GRANT_PART * gift.granted:
+
+
+def _rings(gift: GiftFacts) -> Iterator[Finding]:
+    drained = gift.granted > 0 and 100 * gift.day_to_creator >= GRANT_PART * gift.granted
+    if drained and gift.granted_givers >= RING:
         yield Finding(
             Rule.DRAIN_AFTER_GRANT,
-            f"Within a day of a grant of {_money(gift.granted)}, {_money(gift.day_to_creator)} went to one creator.",
+            f"{gift.granted_givers} people gave to this creator within a day of a grant; this one "
+            f"{_money(gift.day_to_creator)} of {_money(gift.granted)}.",
+        )
+    if gift.young and gift.young_givers >= RING and gift.young_total >= YOUNG_FROM:
+        yield Finding(
+            Rule.YOUNG_ACCOUNTS,
+            f"{gift.young_givers} accounts younger than a day gave this creator {_money(gift.young_total)} together.",
         )
 
 
@@ -164,9 +182,6 @@ def _around_limits(gift: GiftFacts, limit: Minor) -> Iterator[Finding]:
             Rule.STRUCTURING,
             f"{gift.day_count} gifts of one day add up to {_money(gift.day_total)}, just under the limit.",
         )
-    if gift.account_age is not None and gift.account_age < YOUNG and 100 * gift.day_total > YOUNG_PART * limit:
-        hours = int(gift.account_age / HOUR)
-        yield Finding(Rule.YOUNG_ACCOUNT, f"An account of {hours} hours gave {_money(gift.day_total)} within the day.")
 
 
 def _money(amount: int) -> str:
