@@ -11,9 +11,12 @@ from popoff import runner
 from popoff.commands.audit import audit
 from popoff.commands.base import Commands, engines, platform, say
 from popoff.commands.cases import case
+from popoff.commands.doctor import doctor
 from popoff.commands.feed import feed
 from popoff.commands.media import media
+from popoff.commands.rewards import rewards
 from popoff.commands.users import user
+from popoff.commands.wallet import wallet
 from popoff.kernel.db import db
 
 
@@ -54,8 +57,8 @@ def demo_load() -> None:
         runner.prepare(say, with_demo=True)
 
 
-for group in (user, media, feed, case, audit):
-    main.add_command(group)
+for command in (user, wallet, media, feed, case, rewards, audit, doctor):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

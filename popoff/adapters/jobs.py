@@ -230,6 +230,16 @@ def unfinished() -> int:
     return db.session.scalar(sa.select(sa.func.count()).where(Job.state.in_(["ready", "running"]))) or 0
 
 
+def dead() -> Sequence[Job]:
+    """Jobs whose tries are used up, the oldest first, until somebody has looked at them."""
+    return db.session.scalars(sa.select(Job).where(Job.state == "dead").order_by(Job.id)).all()
+
+
+def overdue(by: timedelta) -> Sequence[Job]:
+    """Jobs that have been due for so long and are in nobody's hands, the oldest first."""
+    return db.session.scalars(sa.select(Job).where(_free(clock.now() - by)).order_by(Job.id)).all()
+
+
 def last_staged(names: Iterable[str]) -> dict[str, datetime]:
     """When a job of each of these names was staged last, as far as the outbox remembers."""
     last = sa.select(Job.name, sa.func.max(Job.created_at)).where(Job.name.in_(list(names))).group_by(Job.name)

@@ -17,21 +17,38 @@ from popoff.media.rules import UNFINISHED, Stage
 
 def unconverted(*, anew: bool) -> Sequence[int]:
     """Posts without renditions that nobody works on; with `anew` all but those that failed."""
-    on_the_way = sa.exists().where(
-        Job.name == "media.transcode",
-        Job.state.in_(["ready", "running"]),
-        Job.args["post_id"].as_integer() == Post.id,
-    )
     return db.session.scalars(
         sa.select(Post.id)
         .where(
             Post.deleted_at.is_(None),
             Post.stage != Stage.FAILED.value,
-            sa.not_(on_the_way),
+            sa.not_(_on_the_way()),
             sa.true() if anew else sa.func.jsonb_array_length(Post.renditions) == 0,
         )
         .order_by(Post.id)
     ).all()
+
+
+def stuck() -> Sequence[int]:
+    """Posts on their way that no job moves on: there are none, unless somebody meddled with the outbox."""
+    return db.session.scalars(
+        sa.select(Post.id)
+        .where(
+            Post.deleted_at.is_(None),
+            Post.stage.in_([stage.value for stage in UNFINISHED]),
+            sa.not_(_on_the_way()),
+        )
+        .order_by(Post.id)
+    ).all()
+
+
+def _on_the_way() -> sa.ColumnElement[bool]:
+    """SQL: a job works on this post, or will."""
+    return sa.exists().where(
+        Job.name == "media.transcode",
+        Job.state.in_(["ready", "running"]),
+        Job.args["post_id"].as_integer() == Post.id,
+    )
 
 
 def convert(post_id: int, *, anew: bool) -> str | None:

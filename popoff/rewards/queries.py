@@ -429,6 +429,16 @@ def statements_of(period_id: int, after_creator: int = 0, limit: int = PAGE) -> 
     ).all()
 
 
+def paid_by(period_id: int) -> tuple[int, Minor]:
+    """How many statements a period has, and what they come to."""
+    count, total = db.session.execute(
+        sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(Statement.total), 0)).where(
+            Statement.period_id == period_id
+        )
+    ).one()
+    return count, Minor(int(total))
+
+
 def statement(public_id: str, *, creator_id: int | None = None) -> StatementView:
     """A statement; with `creator_id` only if it is theirs. Raises NotFound (code `statement_not_found`)."""
     row = db.session.execute(
