@@ -108,9 +108,9 @@ def upgrade():
     sa.PrimaryKeyConstraint('user_id', name=op.f('pk_bank_accounts'))
     )
     op.create_table('reward_lines',
+    sa.Column('creator_id', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('period_id', sa.BigInteger(), nullable=False),
     sa.Column('post_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('creator_id', sa.BigInteger(), nullable=False),
     sa.Column('gifts', sa.BigInteger(), nullable=False),
     sa.Column('gift_count', sa.BigInteger(), nullable=False),
     sa.Column('views', sa.BigInteger(), nullable=False),
@@ -126,10 +126,9 @@ def upgrade():
     sa.CheckConstraint('least(gifts, gift_count, views, watch_ms, gift_reward, ad_revenue, fund_reward) >= 0', name=op.f('ck_reward_lines_not_negative')),
     sa.CheckConstraint('score BETWEEN 0 AND 10000', name=op.f('ck_reward_lines_score')),
     sa.ForeignKeyConstraint(['period_id'], ['reward_periods.id'], name=op.f('fk_reward_lines_period_id_reward_periods'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('period_id', 'post_id', name=op.f('pk_reward_lines'))
+    sa.PrimaryKeyConstraint('creator_id', 'period_id', 'post_id', name=op.f('pk_reward_lines'))
     )
-    op.create_index('ix_reward_lines_of_creator', 'reward_lines', ['creator_id', 'period_id'], unique=False)
-    op.create_index('ix_reward_lines_of_post', 'reward_lines', ['post_id'], unique=False)
+    op.create_index('ix_reward_lines_of_period', 'reward_lines', ['period_id'], unique=False, postgresql_using='brin')
     op.create_table('reward_statements',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('public_id', sa.Text(), nullable=False),

@@ -18,9 +18,9 @@ from popoff.kernel.errors import NotFound
 from popoff.kernel.paging import decode_cursor, encode_cursor
 
 
-def is_visible(now: datetime | None = None) -> sa.ColumnElement[bool]:
+def is_visible(now: datetime | sa.ColumnElement[datetime] | None = None) -> sa.ColumnElement[bool]:
     """SQL: this person is shown to others (not suspended, not on the way out)."""
-    now = now or clock.now()
+    now = clock.now() if now is None else now
     return sa.and_(
         User.deletion_requested_at.is_(None),
         sa.or_(User.suspended_until.is_(None), User.suspended_until <= now),

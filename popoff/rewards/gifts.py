@@ -9,8 +9,6 @@ no room for more.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -24,12 +22,12 @@ from popoff.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from popoff.kernel.money import Minor, positive
 from popoff.ledger import rules as ledger_rules
 from popoff.ledger import service as ledger
-from popoff.ledger.models import LedgerTransfer
 from popoff.ledger.rules import Account, Kind, Move
-from popoff.rewards import rules
+from popoff.media import queries as media
+from popoff.rewards import rules, standing
 from popoff.rewards.models import Gift, GiftHold, GiftReversal, LateLine, Period, new_public_id
 from popoff.rewards.rules import LateKind, PeriodState
-from popoff.social import queries as social
+from popoff.rewards.standing import Standing
 
 GIVERS, BARRIER = 2, 3
 """Spaces of our advisory locks: one key for each giver; and one door, which givers share and closing has alone."""
@@ -38,21 +36,18 @@ SEND, SELF, REPEATED, REVERSED = "send_gift", "suspicious_gifting", "potential_g
 """Actions of the audit log."""
 
 
+_LINE = sa.text(
+    f"SELECT pg_advisory_xact_lock({GIVERS}, CAST(:giver AS integer)), pg_advisory_xact_lock_shared({BARRIER}, 0)"
+)
+_ADD = sa.insert(Gift.__table__)  # type: ignore[arg-type]
+
+
 class SelfGift(Invalid):
     """Somebody tried to give to themselves: refused, and the entry in the audit log stays."""
 
     code = "self_gift"
     message = "Suspicious gifting detected: cannot gift yourself"
     keeps_changes = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """What stands before a gift: given today (UTC), whether the same was given lately, and the closed time's end."""
-
-    given_today: Minor
-    repeated: bool
-    closed_until: datetime | None
 
 
 def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key: str | None = None) -> Gift:
@@ -66,49 +61,48 @@ def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key
     ledger_key = f"gift:{giver_id}:{secrets.token_hex(16) if key is None else key}"
     ledger_rules.check_words(ledger_key)
     mark = ledger_rules.fingerprint("gift", str(creator_ref), str(content_ref), amount)
-    _queue(giver_id)
-    earlier = _given_under(ledger_key, mark) if key is not None else None
+    _wait_in_line(giver_id)
+    earlier = standing.given_under(ledger_key, mark) if key is not None else None
     if earlier is not None:
         return earlier
-    creator_id, post_id = _receiver(giver_id, creator_ref, content_ref, amount)
     now = clock.now()
-    standing = _standing(giver_id, creator_id, post_id, now)
-    rules.check_daily_limit(standing.given_today, amount, Minor(config.current().daily_gift_limit))
-    gift = Gift(
-        public_id=new_public_id(),
-        giver_id=giver_id,
-        creator_id=creator_id,
-        post_id=post_id,
-        amount=amount,
-        repeated=standing.repeated,
-        created_at=max(now, standing.closed_until or now),  # clocks of two hosts differ; what is closed stays closed
-    )
-    gift.id = ledger.transfer(
+    before = standing.of(giver_id, creator_ref, content_ref, now)
+    creator_id, post_id = _receiver(giver_id, before, amount)
+    rules.check_daily_limit(before.given_today, amount, Minor(config.current().daily_gift_limit))
+    public_id = new_public_id()
+    values = {
+        "public_id": public_id,
+        "giver_id": giver_id,
+        "creator_id": creator_id,
+        "post_id": post_id,
+        "amount": amount,
+        "repeated": before.repeated,
+        "created_at": max(now, before.closed_until or now),  # clocks of two hosts differ; what is closed stays closed
+    }
+    values["id"] = ledger.transfer(
         ledger_key,
         [Move(Account(Kind.WALLET, giver_id), Account(Kind.GIFTS, creator_id), amount)],
         fingerprint=mark,
-        reference=gift.public_id,
+        reference=public_id,
         memo="gift",
     ).id
-    db.session.add(gift)
-    db.session.flush()
+    db.session.execute(_ADD, values)
+    gift = Gift(**values)
     _record(gift)
     return gift
 
 
-def _receiver(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor) -> tuple[int, int]:
+def _receiver(giver_id: int, before: Standing, amount: Minor) -> tuple[int, int]:
     """The ids of the creator and the post. A gift to oneself is recorded, whichever of the two gives it away."""
-    creator = accounts.by_public_id(creator_ref)
-    if creator is None:
+    if giver_id in (before.creator_id, before.author_id):
+        raise _self_gift(giver_id, amount)
+    if before.creator_id is None:
         raise accounts.user_not_found()
-    if creator.id == giver_id:
-        raise _self_gift(giver_id, amount)
-    post = social.reachable_content(giver_id, content_ref)
-    if post.user_id == giver_id:
-        raise _self_gift(giver_id, amount)
-    if post.user_id != creator.id:
+    if before.post_id is None:
+        raise media.not_found()
+    if before.author_id != before.creator_id:
         raise Invalid("This content is not by this creator.", code="creator_mismatch", field="creatorId")
-    return creator.id, post.id
+    return before.creator_id, before.post_id
 
 
 def _self_gift(giver_id: int, amount: Minor) -> SelfGift:
@@ -117,42 +111,9 @@ def _self_gift(giver_id: int, amount: Minor) -> SelfGift:
     return SelfGift()
 
 
-def _queue(giver_id: int) -> None:
+def _wait_in_line(giver_id: int) -> None:
     """Wait for the gifts of this giver that are under way, and for a period that is just being closed."""
-    db.session.execute(
-        sa.select(
-            sa.func.pg_advisory_xact_lock(GIVERS, sa.cast(giver_id % 2**31, sa.Integer)),
-            sa.func.pg_advisory_xact_lock_shared(BARRIER, 0),
-        )
-    )
-
-
-def _given_under(ledger_key: str, mark: str) -> Gift | None:
-    """The gift that was made under this key. Raises Conflict when it was another one."""
-    row = db.session.execute(
-        sa.select(Gift, LedgerTransfer.fingerprint)
-        .join(LedgerTransfer, LedgerTransfer.id == Gift.id)
-        .where(LedgerTransfer.key == ledger_key)
-    ).one_or_none()
-    if row is None:
-        return None
-    if row[1] != mark:
-        raise ledger_rules.key_conflict()
-    return row[0]
-
-
-def _standing(giver_id: int, creator_id: int, post_id: int, now: datetime) -> _Standing:
-    since = min(rules.day_start(now), now - rules.REPEAT_WINDOW)
-    today = sa.func.sum(Gift.amount).filter(Gift.created_at >= rules.day_start(now))
-    same = sa.and_(Gift.creator_id == creator_id, Gift.post_id == post_id, Gift.created_at > now - rules.REPEAT_WINDOW)
-    row = db.session.execute(
-        sa.select(
-            sa.func.coalesce(today, 0),
-            sa.func.coalesce(sa.func.bool_or(same), False),
-            sa.select(sa.func.max(Period.ends_at)).scalar_subquery(),
-        ).where(Gift.giver_id == giver_id, Gift.created_at >= since)
-    ).one()
-    return _Standing(Minor(int(row[0])), row[1], row[2])
+    db.session.execute(_LINE, {"giver": giver_id % 2**31})
 
 
 def _record(gift: Gift) -> None:

@@ -14,7 +14,7 @@ from popoff.kernel.db import db
 from popoff.kernel.money import Minor
 from popoff.rewards import rules
 from popoff.rewards.rules import Late, LateKind, Owed, PostInput
-from popoff.scoring import queries as scoring
+from popoff.scoring import rules as scoring
 
 # Views are of this period when their first second is; watch time is what no period has counted yet, of views that
 # are in this period or in one before. Neither counts where people watch themselves.
@@ -31,12 +31,18 @@ WITH covered AS MATERIALIZED (
        AND id NOT IN (SELECT gift_id FROM gift_holds)
        AND id NOT IN (SELECT gift_id FROM gift_reversals)
      GROUP BY post_id, creator_id
-), seen AS (
-    SELECT views.post_id, posts.user_id AS creator_id, sum(watch_ms) AS watch_ms,
+), watched AS (
+    SELECT post_id, sum(watch_ms) AS watch_ms,
            count(*) FILTER (WHERE first_at >= :start AND first_at < :end) AS views
-      FROM views JOIN posts ON posts.id = views.post_id
-     WHERE views.user_id <> posts.user_id AND first_at < :end AND first_at <@ (SELECT times FROM covered)
-     GROUP BY views.post_id, posts.user_id
+      FROM views
+     WHERE first_at < :end AND first_at <@ (SELECT times FROM covered)
+     GROUP BY post_id
+), seen AS (
+    SELECT watched.post_id, posts.user_id AS creator_id, watched.watch_ms - coalesce(own.watch_ms, 0) AS watch_ms,
+           watched.views - coalesce((own.first_at >= :start AND own.first_at < :end)::integer, 0) AS views
+      FROM watched JOIN posts ON posts.id = watched.post_id
+      LEFT JOIN views AS own ON own.post_id = watched.post_id AND own.user_id = posts.user_id
+       AND own.first_at < :end AND own.first_at <@ (SELECT times FROM covered)
 ), counted AS (
     SELECT post_id, sum(watch_ms) AS watch_ms FROM reward_lines GROUP BY post_id
 ), known AS (
@@ -46,11 +52,16 @@ WITH covered AS MATERIALIZED (
       FROM given FULL JOIN seen ON seen.post_id = given.post_id AND seen.creator_id = given.creator_id
       LEFT JOIN counted ON counted.post_id = seen.post_id
 )
-SELECT known.*,
+SELECT known.post_id, known.creator_id, known.gifts, known.views, known.watch_ms,
        coalesce((posts.playable_at IS NOT NULL OR posts.link IS NOT NULL) AND posts.visibility = 'public'
                 AND posts.deleted_at IS NULL AND users.deletion_requested_at IS NULL
-                AND (users.suspended_until IS NULL OR users.suspended_until <= :now), false) AS eligible
+                AND (users.suspended_until IS NULL OR users.suspended_until <= :now), false) AS eligible,
+       known.gift_count, engagement.score AS engagement, quality.score AS quality,
+       CASE WHEN engagement.model = quality.model THEN quality.model
+            ELSE engagement.model || '+' || quality.model END AS model
   FROM known LEFT JOIN posts ON posts.id = known.post_id LEFT JOIN users ON users.id = posts.user_id
+  LEFT JOIN engagement_scores AS engagement ON engagement.post_id = known.post_id
+  LEFT JOIN quality_scores AS quality ON quality.post_id = known.post_id
  WHERE gifts > 0 OR known.views > 0 OR known.watch_ms > 0
  ORDER BY known.post_id
 """)
@@ -91,20 +102,15 @@ def collect(start: datetime, end: datetime, held: Collection[int], min_views: in
 
     `held`: gifts that are left out, besides those that are held or reversed already.
     """
-    rows = db.session.execute(_COLLECT, {"start": start, "end": end, "held": sorted(held), "now": clock.now()}).all()
-    watched = [row.post_id for row in rows if row.eligible and row.views >= max(min_views, 1)]
-    scores = scoring.overall(watched) if watched else {}
+    rows = db.session.execute(_COLLECT, {"start": start, "end": end, "held": sorted(held), "now": clock.now()})
     found = []
-    for row in rows:
-        score = scores.get(row.post_id)
-        values = (row.post_id, row.creator_id, row.gifts, row.views, row.watch_ms)
-        if score is None or score.overall is None:
-            found.append(Counted(PostInput(*values, None, row.eligible), row.gift_count, None, None, None))
-            continue
-        post = PostInput(*values, rules.hundredths(score.overall), row.eligible)
-        halves = rules.hundredths(score.engagement), rules.hundredths(score.quality)
-        models = dict.fromkeys((score.engagement_model, score.quality_model))
-        found.append(Counted(post, row.gift_count, *halves, "+".join(models)))
+    for post_id, creator_id, gifts, views, watch_ms, eligible, gift_count, engagement, quality, model in rows:
+        if eligible and views >= max(min_views, 1) and engagement is not None and quality is not None:
+            score = rules.hundredths(scoring.overall(engagement, quality))
+            scores = (gift_count, rules.hundredths(engagement), rules.hundredths(quality), model)
+        else:
+            score, scores = None, (gift_count, None, None, None)
+        found.append(Counted(PostInput(post_id, creator_id, gifts, views, watch_ms, score, eligible), *scores))
     return found
 
 

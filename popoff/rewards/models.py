@@ -150,11 +150,11 @@ class Line(Base):
 
     __tablename__ = "reward_lines"
 
+    creator_id: orm.Mapped[int] = orm.mapped_column(primary_key=True, autoincrement=False)
     period_id: orm.Mapped[int] = orm.mapped_column(
         sa.ForeignKey("reward_periods.id", ondelete="RESTRICT"), primary_key=True
     )
     post_id: orm.Mapped[int] = orm.mapped_column(primary_key=True, autoincrement=False)
-    creator_id: orm.Mapped[int]
     gifts: orm.Mapped[int]
     gift_count: orm.Mapped[int]
     views: orm.Mapped[int]
@@ -174,8 +174,7 @@ class Line(Base):
             "least(gifts, gift_count, views, watch_ms, gift_reward, ad_revenue, fund_reward) >= 0", name="not_negative"
         ),
         sa.CheckConstraint("score BETWEEN 0 AND 10000", name="score"),
-        sa.Index("ix_reward_lines_of_creator", "creator_id", "period_id"),
-        sa.Index("ix_reward_lines_of_post", "post_id"),
+        sa.Index("ix_reward_lines_of_period", "period_id", postgresql_using="brin"),
     )
 
 

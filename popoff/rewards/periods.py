@@ -8,7 +8,7 @@ statements is paid and counted as paid in one transaction, and its key in the le
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -32,6 +32,8 @@ from popoff.rewards.models import Gift, GiftHold, LateLine, Period, Statement, n
 from popoff.rewards.rules import Allocation, Earned, Late, LateKind, PeriodState, Terms
 
 CLOSE_JOB = "rewards.close"
+
+_Column = Sequence[str] | Sequence[int] | Sequence[bool] | Sequence[str | None] | Sequence[int | None]
 
 _ADD_LINES = sa.text("""
 INSERT INTO reward_lines (period_id, post_id, creator_id, gifts, views, watch_ms, score, eligible, gift_count,
@@ -176,13 +178,31 @@ def _write_lines(period_id: int, counted: Sequence[Counted], shared: Allocation)
     post_ids, creator_ids, given, views, watch_ms, scores, eligible = zip(*(one.post for one in counted), strict=True)
     _, gift_counts, engagement, quality, models = zip(*counted, strict=True)
     _, _, gift_rewards, ad_revenues, fund_rewards = zip(*shared.rewards, strict=True)
-    columns = {
+    columns: dict[str, _Column] = {
         "post_ids": post_ids, "creator_ids": creator_ids, "gifts": given, "views": views, "watch_ms": watch_ms,
         "scores": scores, "eligible": eligible, "gift_counts": gift_counts, "engagement": engagement,
         "quality": quality, "models": models, "gift_rewards": gift_rewards, "ad_revenues": ad_revenues,
         "fund_rewards": fund_rewards,
     }  # fmt: skip
-    db.session.execute(_ADD_LINES, {"period_id": period_id, **{name: list(column) for name, column in columns.items()}})
+    _add(_ADD_LINES, period_id, columns)
+
+
+def _add(statement: sa.TextClause, period_id: int, columns: Mapping[str, _Column]) -> None:
+    """Add rows that are given by columns."""
+    arrays = {name: _array(column) for name, column in columns.items()}
+    db.session.execute(statement, {"period_id": period_id, **arrays})
+
+
+def _array(values: _Column) -> str:
+    """`{1,2,NULL}`: an array as PostgreSQL reads it. For a hundred thousand values the driver takes a second."""
+    return "{" + ",".join("NULL" if value is None else _element(value) for value in values) + "}"
+
+
+def _element(value: str | int | bool) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)
 
 
 def _write_late(period_id: int, late: Sequence[Late]) -> None:
@@ -192,7 +212,7 @@ def _write_late(period_id: int, late: Sequence[Late]) -> None:
 
 
 def _write_statements(period_id: int, earned: Sequence[Earned]) -> None:
-    columns = {
+    columns: dict[str, _Column] = {
         "public_ids": [new_public_id() for _ in earned],
         "creator_ids": [one.creator_id for one in earned],
         "batches": [number // rules.BATCH for number in range(len(earned))],
@@ -203,7 +223,7 @@ def _write_statements(period_id: int, earned: Sequence[Earned]) -> None:
         "lates": [one.late for one in earned],
         "totals": [one.total for one in earned],
     }
-    db.session.execute(_ADD_STATEMENTS, {"period_id": period_id, **columns})
+    _add(_ADD_STATEMENTS, period_id, columns)
 
 
 def _fund_pools(period: Period, terms: Terms) -> None:

@@ -16,7 +16,7 @@ from popoff.kernel.money import MAX_MINOR, Minor
 REPEAT_WINDOW = timedelta(hours=1)
 """A second gift of one person on one post within this time is noted."""
 
-BATCH = 200
+BATCH = 300
 """Statements that are paid by one transfer."""
 
 SCORE_SCALE = 100

@@ -44,6 +44,10 @@ NEXT = END + timedelta(days=30)
 LATER = END + timedelta(days=5)
 
 
+class Killed(BaseException):
+    """The process is gone."""
+
+
 class Scene:
     """Two creators, three posts, four viewers."""
 
@@ -60,7 +64,7 @@ class Scene:
         watch(self.viewers[1], self.other, 36)
 
     def line(self, post: Post, period: Period) -> Line:
-        return db.session.get_one(Line, (period.id, post.id))
+        return db.session.get_one(Line, (post.user_id, period.id, post.id))
 
 
 @pytest.fixture
@@ -148,7 +152,7 @@ def test_closed_before_its_end_a_period_ends_now(scene: Scene) -> None:
         while periods.advance(period.id):
             pass
     late = give(scene.viewers[0], scene.first, 100, at=INSIDE)
-    assert db.session.get_one(Line, (close(INSIDE, END).id, scene.first.id)).gifts == late.amount
+    assert scene.line(scene.first, close(INSIDE, END)).gifts == late.amount
 
 
 def test_closing_stages_its_job_once(scene: Scene) -> None:
@@ -174,7 +178,7 @@ def test_cut_off_anywhere_and_repeated_it_pays_once(
             return transfer(*args, **options)  # type: ignore[arg-type]
         if when == "after":
             transfer(*args, **options)  # type: ignore[arg-type]
-        raise KeyboardInterrupt
+        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "transfer", killed)
@@ -195,7 +199,7 @@ def _until_killed(period_id: int) -> None:
             while more:
                 with db.session.begin_nested():
                     more = periods.advance(period_id)
-    except KeyboardInterrupt:
+    except Killed:
         db.session.expire_all()
 
 
@@ -263,7 +267,7 @@ def test_a_post_that_nobody_watched_in_the_period_has_no_share_in_the_fund(scene
     unseen = post_of(scene.bela)
     score(unseen, 100, 100)
     period = close()
-    assert db.session.get(Line, (period.id, unseen.id)) is None
+    assert db.session.get(Line, (scene.bela.id, period.id, unseen.id)) is None
     assert scene.line(scene.other, period).fund_reward == 327_273
 
 
