@@ -16,7 +16,7 @@ def create_app() -> Flask:
     from flask_wtf import CSRFProtect
 
     import config
-    from popoff.blueprints import api, site, store
+    from popoff.blueprints import api, pay, site, store
     from popoff.kernel.db import db
     from popoff.web import application, errors
 
@@ -39,6 +39,7 @@ def create_app() -> Flask:
     app.register_blueprint(api.blueprint)
     app.register_blueprint(store.blueprint)
     app.register_blueprint(site.blueprint)
+    app.register_blueprint(pay.blueprint)
     errors.install(app)
     application.install(app)
 

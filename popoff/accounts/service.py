@@ -20,6 +20,7 @@ import config
 from popoff.accounts import queries, rules
 from popoff.accounts.models import LoginFailures, Token, User
 from popoff.accounts.rules import Role
+from popoff.audit import service as audit
 from popoff.kernel import clock
 from popoff.kernel.db import advisory_lock, constraint_errors, db
 from popoff.kernel.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
@@ -71,7 +72,10 @@ def register(
     rules.check_password(password, username=shown, email=address)
     duplicate = Invalid(_DUPLICATE, code="account_exists")
     with constraint_errors({"uq_users_username_key": duplicate, "uq_users_email_key": duplicate}):
-        return _add(shown, address, _hasher.hash(password), role, phone_number=phone_number.strip()[:40])
+        user = _add(shown, address, _hasher.hash(password), role, phone_number=phone_number.strip()[:40])
+    if role not in rules.SELF_CHOSEN:
+        _note_role(user, Role.CONSUMER, None)
+    return user
 
 
 def _add(username: str, email: str, password_hash: str, role: Role, **more: str) -> User:
@@ -170,6 +174,8 @@ def login(name: str, password: str, device: Device) -> tuple[User, str]:
         raise LoginRefused
     if _hasher.check_needs_rehash(user.password_hash):
         user.password_hash = _hasher.hash(password)
+    if user.role not in rules.SELF_CHOSEN:
+        audit.record("accounts.staff_signed_in", actor=user.id, data={"role": user.role})
     return user, issue_token(user, device)
 
 
@@ -320,14 +326,21 @@ def change_password(me: Principal, old: str, new: str, address: str) -> None:
     revoke_all(me.user_id, keep_token_id=me.token_id)
 
 
-def set_role(name: str, role: Role) -> User:
-    """Raises NotFound (code `user_not_found`)."""
+def set_role(name: str, role: Role, *, by: int | None = None) -> User:
+    """Give a person another role; `by` is None on the command line. Raises NotFound (code `user_not_found`)."""
     user = queries.by_login(name)
     if user is None:
         raise queries.user_not_found()
-    user.role = role.value
+    before, user.role = Role(user.role), role.value
     db.session.flush()
+    if before is not role:
+        _note_role(user, before, by)
     return user
+
+
+def _note_role(user: User, before: Role, by: int | None) -> None:
+    data = {"person": audit.pseudonym(user.id), "before": before.value, "role": user.role}
+    audit.record("accounts.role_changed", actor=by, data=data)
 
 
 def became_creator(user_id: int) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 import config
+from popoff.audit import service as audit
 from popoff.kernel import clock
 from popoff.kernel.clock import rfc3339
 from popoff.kernel.db import constraint_errors, db
@@ -93,6 +94,7 @@ def decide(case_id: int, outcome: CaseState, reason: str) -> Case:
     visible = Visibility.PUBLIC if outcome is CaseState.DISMISSED else Visibility.REMOVED
     media.set_visibility(case.post_id, visible)
     db.session.flush()
+    audit.record("moderation.case_decided", actor=None, subject=f"case:{case.id}", data={"outcome": case.state})
     return case
 
 

@@ -33,6 +33,8 @@ from popoff.rewards.rules import Allocation, Earned, Late, LateKind, PeriodState
 
 CLOSE_JOB = "rewards.close"
 
+_NO_LIMITS = {"names": ["statement_timeout", "lock_timeout"]}
+
 _Column = Sequence[str] | Sequence[int] | Sequence[bool] | Sequence[str | None] | Sequence[int | None]
 
 _ADD_LINES = sa.text("""
@@ -117,7 +119,10 @@ def _record(action: str, period: Period, by: int | None = None, **data: JSON) ->
 
 def advance(period_id: int) -> bool:
     """Do the next step of closing a period; False when nothing is left to do. Raises NotFound."""
-    db.session.execute(sa.text("SET LOCAL statement_timeout = 0"))
+    # Freezing may take long, and whoever goes on with the same period waits for it.
+    db.session.execute(
+        sa.text("SELECT set_config(name, '0', true) FROM unnest(CAST(:names AS text[])) AS name"), _NO_LIMITS
+    )
     period = db.session.get(Period, period_id, with_for_update=True, populate_existing=True)
     if period is None:
         raise NotFound("There is no such period.", code="period_not_found")

@@ -84,6 +84,19 @@ def receive(headers: Mapping[str, str], body: bytes) -> Event:
     return event
 
 
+def pay_in_sandbox(public_id: str, user_id: int, *, paid: bool) -> None:
+    """Have the sandbox say what became of one's own payment, by a webhook as a real provider sends it.
+
+    Raises NotFound (`top_up_not_found`; `provider_not_found` where real money moves).
+    """
+    provider = payments.provider()
+    if not isinstance(provider, payments.Sandbox):
+        raise NotFound("There is no sandbox here.", code="provider_not_found")
+    top_up = pending(public_id, user_id)
+    kind = EventKind.TOP_UP_PAID if paid else EventKind.TOP_UP_FAILED
+    receive(*provider.send(kind, public_id, Minor(top_up.amount), config.current().currency))
+
+
 def _settle(event: Event, provider: str) -> None:
     top_up = db.session.scalars(
         sa.select(TopUp)

@@ -32,7 +32,8 @@ def balance(people: Cast) -> float:
 
 
 def entries() -> list[tuple[str, int | None]]:
-    rows = db.session.execute(sa.select(EntryRow.action, EntryRow.amount).order_by(EntryRow.id))
+    statement = sa.select(EntryRow.action, EntryRow.amount).order_by(EntryRow.id)
+    rows = db.session.execute(statement.where(~EntryRow.action.startswith("accounts.")))
     return [(row.action, row.amount) for row in rows]
 
 

@@ -13,6 +13,7 @@ from popoff.adapters.payments import SIGNATURE, EventKind, Sandbox, sign
 from popoff.kernel import clock
 from popoff.kernel.money import Minor
 from tests.support import ledger
+from tests.support.people import PASSWORD
 from tests.support.refusals import assert_refusal
 from tests.support.staff import Cast, cast
 
@@ -147,3 +148,15 @@ def test_entries_come_in_pages_and_are_ones_own(people: Cast, client: FlaskClien
     assert "X-Next-Cursor" not in rest.headers
     assert people.other.get("/api/wallet/entries").json == []
     assert_refusal(people.giver.get("/api/wallet/entries?cursor=x"), 400, "invalid_cursor")
+
+
+@pytest.mark.parametrize(("button", "expected"), [("pay", 20), ("decline", 0)])
+def test_the_checkout_page_ends_a_payment(people: Cast, client: FlaskClient, button: str, expected: float) -> None:
+    page = f"/pay/sandbox/{begin(people)}"
+    browser = client.application.test_client()
+    assert browser.get(page, headers={"Accept": "text/html"}).status_code == 302
+    browser.post("/login", data={"username": people.giver.username, "password": PASSWORD})
+    assert "20.00 EUR" in browser.get(page).text
+    assert browser.post(page, data={button: "1"}).status_code == 302
+    assert balance(people) == expected
+    assert browser.get(page).status_code == 404

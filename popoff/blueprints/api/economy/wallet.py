@@ -12,13 +12,11 @@ from pydantic import BaseModel, BeforeValidator, Field, RootModel
 
 import config
 from popoff.adapters import payments
-from popoff.adapters.payments import EventKind, Sandbox
 from popoff.blueprints.api.docs import gives, refuses
 from popoff.blueprints.api.economy import money
 from popoff.blueprints.api.economy.resource import EconomyResource, PageQuery, page
 from popoff.kernel.clock import rfc3339
 from popoff.kernel.errors import NotFound
-from popoff.kernel.money import Minor
 from popoff.ledger import queries as ledger
 from popoff.ledger.rules import Account, Kind
 from popoff.rewards import balances, topups
@@ -166,16 +164,8 @@ class SandboxCheckout(EconomyResource):
     @takes(OutcomeBody)
     def post(self, body: OutcomeBody, reference: str) -> Response:
         """Pay what you began to pay in, or fail to: with the sandbox nobody is charged."""
-        _check_provider(Sandbox.name)
-        pay_in_sandbox(auth.me().user_id, reference, paid=body.outcome == "paid")
+        topups.pay_in_sandbox(reference, auth.me().user_id, paid=body.outcome == "paid")
         return json_response({"received": True})
-
-
-def pay_in_sandbox(user_id: int, reference: str, *, paid: bool) -> None:
-    """Have the sandbox say what became of a payment, by a webhook as a real provider sends it."""
-    top_up = topups.pending(reference, user_id)
-    kind = EventKind.TOP_UP_PAID if paid else EventKind.TOP_UP_FAILED
-    topups.receive(*Sandbox().send(kind, reference, Minor(top_up.amount), config.current().currency))
 
 
 def _check_provider(name: str) -> None:
