@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -275,6 +276,22 @@ def test_the_facts_are_those_of_the_moment_of_each_gift(eve: User, ada: User, po
         past_max=100,
         forth=1100,
     )
+
+
+def test_a_scan_of_many_gifts_does_not_compare_each_with_each(session: sa.orm.Session) -> None:
+    db.session.execute(
+        sa.text("""
+            INSERT INTO audit_entries (public_id, time, action, actor, subject, amount, data)
+            SELECT :prefix || upper(lpad(to_hex(number), 16, '0')), CAST(:noon AS timestamptz), 'send_gift',
+                   md5((number % 2000)::text), substr(md5(number::text), 1, 24), 100 + number % 900,
+                   json_build_object('creator', md5('c' || number % 200))
+              FROM generate_series(1, 20000) AS number
+        """),
+        {"prefix": entry_id_at(NOON, bytes(10))[:10], "noon": NOON},
+    )
+    started = time.monotonic()
+    assert sum(1 for _ in facts.of_gifts(NOON - timedelta(hours=1), NOON + timedelta(hours=1))) == 20_000
+    assert time.monotonic() - started < 30  # each with each: many minutes
 
 
 def test_ids_of_entries_sort_by_time() -> None:

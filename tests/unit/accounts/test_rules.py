@@ -141,7 +141,8 @@ def test_passwords_that_are_easy_to_guess_are_refused(password: str) -> None:
     [
         (Role.CONSUMER, {Permission.USE}),
         (Role.CREATOR, {Permission.USE}),
-        (Role.MODERATOR, {Permission.USE, Permission.MODERATE}),
+        (Role.MODERATOR, {Permission.USE, Permission.MODERATE, Permission.READ_AUDIT, Permission.RAISE_FLAGS}),
+        (Role.FINANCE, set(Permission) - {Permission.MODERATE, Permission.ADMINISTER}),
         (Role.ADMIN, set(Permission)),
     ],
 )
