@@ -293,6 +293,18 @@ def test_no_ending_of_a_former_try_changes_the_present_one(outbox: Outbox, endin
     assert (row.state, row.attempts) == ("running", 2)
 
 
+def test_where_no_worker_can_be_alive_their_jobs_are_free_at_once(outbox: Outbox) -> None:
+    held, done = outbox.stage(), outbox.stage()
+    assert outbox.claim(held)
+    perform(done)
+    perform(held)
+    assert outbox.row(held).state == "running"
+    with transaction():
+        assert jobs.end_leases() == 1
+    perform(held)
+    assert (outbox.row(held).state, outbox.row(held).attempts) == ("done", 2)
+
+
 def test_a_statement_of_a_job_may_take_longer_than_one_of_a_request(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
