@@ -17,9 +17,8 @@ import structlog
 import config
 from popoff.adapters import jobs
 from popoff.kernel.db import db
-from workers import base, schedule
+from workers import base, schedule, scratch
 from workers.base import application, load, transaction
-from workers.transcode import sweep_work
 
 log = structlog.get_logger()
 
@@ -112,7 +111,7 @@ def burst() -> None:
 
 def _prepare() -> None:
     """What every work horse is to inherit, so that it starts at once."""
-    sweep_work()
+    scratch.sweep()
     application()
     for name in jobs.JOBS:
         load(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +18,7 @@ from popoff.media.rules import Stage
 from popoff.media.service import retry
 from tests.integration.media.films import PICTURES, TINY, Film, leaks_nothing
 from tests.support.outbox import jobs_of, run_due
-from workers import lifecycle, transcode
+from workers import lifecycle, scratch, transcode
 
 # --- again, and cut off ---------------------------------------------------------------------------------------------
 
@@ -78,7 +77,7 @@ def test_a_run_that_is_cut_off_anywhere_is_made_good_by_the_next(
     with pytest.raises(KeyboardInterrupt):
         film.run()
     assert film.now["stage"] != "ready"
-    assert list(transcode.work_root().glob("transcode-*")) == []
+    assert list(scratch.work_root().iterdir()) == []
     film.run()
     assert (film.now["stage"], film.now["progress"]) == ("ready", 100)
     assert film.files == TINY | PICTURES
@@ -193,7 +192,7 @@ def test_a_post_deleted_while_it_transcodes_leaves_nothing(
     film.run()
     assert at <= len(steps)
     assert film.files == set()
-    assert list(transcode.work_root().glob("transcode-*")) == []
+    assert list(scratch.work_root().iterdir()) == []
     film.run()
     assert film.files == set()
 
@@ -242,18 +241,3 @@ def test_a_dead_job_of_a_deleted_post_is_no_trouble(film: Film) -> None:
     film.delete()
     transcode.given_up("timeout", film.post_id)
     assert queries.by_id(film.post_id).stage == "received"  # type: ignore[union-attr]
-
-
-def test_folders_of_killed_runs_are_swept_and_those_of_living_ones_are_not(settings: config.Settings) -> None:
-    old, young = transcode.work_root() / "transcode-old", transcode.work_root() / "transcode-young"
-    for folder in (old, young):
-        (folder / "work").mkdir(parents=True)
-        (folder / "work" / "source").write_bytes(b"film")
-    for path in (old, old / "work", old / "work" / "source"):
-        os.utime(path, (1, 1))
-    os.utime(young, (1, 1))
-    transcode.sweep_work()
-    assert not old.exists()
-    assert young.exists()
-    transcode.sweep_work(older_than_seconds=-1)
-    assert not young.exists()
