@@ -51,7 +51,7 @@ JOBS: dict[str, JobSpec] = {
     "accounts.purge_due": JobSpec("workers.lifecycle:purge_due_accounts"),
     "social.repair_counters": JobSpec("workers.lifecycle:repair_counters", timeout=1800),
     "feed.trending": JobSpec("workers.feed:refresh_trending"),
-    "jobs.tidy": JobSpec("workers.lifecycle:tidy_jobs"),
+    "jobs.tidy": JobSpec("workers.lifecycle:tidy"),
 }
 QUEUES = ("media", "default")
 

@@ -166,6 +166,6 @@ def test_the_housekeeping_jobs_run(people: People, wire: Wire, tiny: bytes) -> N
     run_due("media.transcode")
     lifecycle.repair_counters()
     with clock.shifted(timedelta(days=8)):
-        lifecycle.tidy_jobs()
+        lifecycle.tidy()
     assert jobs_of("media.transcode") == []
     assert jobs_of("media.insight"), "what was not done stays"
