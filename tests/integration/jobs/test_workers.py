@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import rq
 
 import config
 from popoff import embedded
@@ -151,6 +152,85 @@ def test_asking_for_workers_leaves_the_patience_of_the_client_alone(outbox: Outb
     processes.start("worker", "default")
     until(lambda: jobs.served_queues() == {"default"}, what="the worker to register")
     assert jobs.connection().connection_pool.connection_kwargs["socket_timeout"] == redis_client.ANSWER_SECONDS
+
+
+@pytest.fixture
+def in_this_process(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A worker in this process takes over its signals, and forks it."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    monkeypatch.setattr(workers_run, "_prepare", lambda: None)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+def test_a_worker_in_this_process_does_what_is_due(outbox: Outbox, in_this_process: None) -> None:
+    for number in range(3):
+        outbox.stage("test.count", number=number)
+    assert workers_run.main(["burst"]) == 0
+    assert (runs(), outbox.states()) == ([0, 1, 2], {"done": 3})
+
+
+@pytest.mark.parametrize("arguments", [["worker", "default"], ["burst"]])
+def test_a_worker_in_this_process_stops_when_told(outbox: Outbox, in_this_process: None, arguments: list[str]) -> None:
+    job_id = outbox.stage("test.stop_worker", number=1)
+    assert workers_run.main(arguments) == 0
+    row = outbox.row(job_id)
+    assert (row.state, row.attempts, runs()) == ("ready", 0, [1])
+
+
+def test_a_worker_tries_again_until_redis_is_there(in_this_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    class Flaky:
+        stopping = False
+
+        def __init__(self, queues: list[str]) -> None:
+            assert queues == ["media"]
+
+        def run(self) -> None:
+            tries.append("run")
+            if len(tries) == 1:
+                raise redis.ConnectionError
+            self.stopping = len(tries) == 3
+
+    monkeypatch.setattr(workers_run, "Worker", Flaky)
+    monkeypatch.setattr(workers_run, "_RETRY_SECONDS", 0.01)
+    workers_run.work(["media"])
+    assert len(tries) == 3
+
+
+@pytest.mark.parametrize(("horse", "looks"), [(0, 1), (4711, 2)])
+def test_redis_errors_do_not_take_the_eyes_of_a_worker_off_its_job(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, horse: int, looks: int
+) -> None:
+    seen: list[object] = []
+
+    def look(worker: rq.Worker, _job: object, _queue: object) -> None:
+        seen.append(worker)
+        if len(seen) == 1:
+            raise redis.TimeoutError
+
+    monkeypatch.setattr(rq.Worker, "monitor_work_horse", look)
+    worker = workers_run.Worker(["media"])
+    worker._horse_pid = horse
+    worker.monitor_work_horse(None, None)
+    assert len(seen) == looks
+
+
+def test_the_clockwork_is_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[bool] = []
+    monkeypatch.setattr(workers_run.schedule, "run", lambda: ran.append(True))
+    assert workers_run.main(["schedule"]) == 0
+    assert ran == [True]
+
+
+def test_work_horses_find_everything_loaded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(workers_run, "load", loaded.append)
+    workers_run._prepare()
+    assert loaded == list(jobs.JOBS)
+    logging.getLogger("rq.worker").removeFilter(workers_run._shorten)
 
 
 @pytest.mark.parametrize("arguments", [[], ["worker"], ["worker", "no-such-queue"], ["nonsense"]])
