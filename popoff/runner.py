@@ -207,7 +207,8 @@ class _Readiness:
             with urllib.request.urlopen(f"http://{self._address}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)
         except urllib.error.HTTPError as refused:
-            parts = json.load(refused)
+            with contextlib.suppress(ValueError):  # not from /readyz itself
+                parts = json.load(refused)
         except OSError:  # nobody is there yet
             pass
         if self._say and time.monotonic() > self._deadline:

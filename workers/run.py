@@ -95,7 +95,10 @@ def work(queues: Sequence[str]) -> None:
 
 
 def burst() -> None:
-    """Do everything that is due, wait for what fails and comes back, and end when nothing is left."""
+    """Do everything that is due, wait for what fails and comes back, and end when nothing is left.
+
+    Raises redis.RedisError when the queue is away.
+    """
     _prepare()
     worker = Worker(jobs.QUEUES)
     with application().app_context():
@@ -116,6 +119,7 @@ def _prepare() -> None:
     for name in jobs.JOBS:
         load(name)
     logging.getLogger("rq.worker").addFilter(_shorten)
+    logging.getLogger("rq.registry").setLevel(logging.ERROR)  # what RQ tidies up is only its own bookkeeping
 
 
 def _shorten(record: logging.LogRecord) -> bool:
@@ -130,7 +134,11 @@ def main(arguments: list[str]) -> int:
         case ["worker", *queues] if queues and set(queues) <= set(jobs.QUEUES):
             work(queues)
         case ["burst"]:
-            burst()
+            try:
+                burst()
+            except redis.RedisError as error:
+                log.error("queue_away", error=type(error).__name__)
+                return 1
         case ["schedule"]:
             schedule.run()
         case _:

@@ -171,6 +171,13 @@ def test_a_worker_in_this_process_does_what_is_due(outbox: Outbox, in_this_proce
     assert (runs(), outbox.states()) == ([0, 1, 2], {"done": 3})
 
 
+def test_burst_does_not_wait_for_a_redis_that_is_away(
+    outbox: Outbox, in_this_process: None, redis_away: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert workers_run.main(["burst"]) == 1
+    assert [record.msg["event"] for record in caplog.records] == ["queue_away"]
+
+
 @pytest.mark.parametrize("arguments", [["worker", "default"], ["burst"]])
 def test_a_worker_in_this_process_stops_when_told(outbox: Outbox, in_this_process: None, arguments: list[str]) -> None:
     job_id = outbox.stage("test.stop_worker", number=1)

@@ -204,6 +204,18 @@ def test_a_start_that_takes_long_says_once_what_it_waits_for(
         assert ask()
 
 
+def test_an_answer_that_is_not_from_readyz_is_not_taken_for_one(
+    readyz: dict[str, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readyz["body"] = b"<h1>Bad gateway</h1>"
+    lines: list[str] = []
+    with config.override(port=readyz["port"]) as chosen:
+        ask = runner._Readiness(chosen, lines.append)
+        monkeypatch.setattr(ask, "_deadline", 0.0)
+        assert not ask()
+    assert lines == ["Still waiting for web (does not answer)"]
+
+
 def test_a_web_server_that_is_not_there_yet_is_waited_for(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
