@@ -167,7 +167,9 @@ def programs(settings: Settings, environment: Mapping[str, str]) -> list[Program
     web = program(
         "web", "granian", "--interface", "wsgi", "--host", settings.host, "--port", str(settings.port),
         "--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads),
-        "--working-dir", str(config.PROJECT), "--respawn-failed-workers", "--log-level", "warning", "wsgi:app",
+        "--working-dir", str(config.PROJECT), "--respawn-failed-workers",
+        "--workers-kill-timeout", "5",  # one that is told to stop while it starts would never end
+        "--log-level", "warning", "wsgi:app",
     )  # fmt: skip
     workers = [
         program(f"worker-{queue}-{number}", "workers.run", "worker", queue)
