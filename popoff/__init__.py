@@ -37,7 +37,8 @@ def create_app() -> Flask:
     CSRFProtect(app).exempt(api.blueprint)
     app.extensions["csrf"].exempt(store.blueprint)
     app.session_interface = auth.PageSessions()
-    auth.login_manager.init_app(app)
+    # Templates read g.principal: asking for the person again would need the database on error pages too.
+    auth.login_manager.init_app(app, add_context_processor=False)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(store.blueprint)
     app.register_blueprint(site.blueprint)

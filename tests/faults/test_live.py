@@ -227,8 +227,9 @@ def test_ctrl_c_stops_a_platform_in_order(second: live.Platform, first: live.Pla
 
 
 def test_a_stop_during_the_start_is_in_order_too(second: live.Platform) -> None:
+    written = len(second.log.read_text())
     again = live.start(second.home)
-    until(lambda: "database up to date" in again.tail(200), 20, "the start")
+    until(lambda: "database up to date" in again.log.read_text()[written:], 60, "the start")
     assert again.stop(signal.SIGTERM) == 0
     assert faults.processes_of(second.home) == []
     assert "Traceback" not in again.tail()
