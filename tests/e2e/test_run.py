@@ -37,7 +37,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Platform
 
 
 def wait_for(platform: live.Platform, line: str, *, after: int = 0) -> str:
-    """The log from character `after` on, once it has `line` there."""
+    """The log from character `after` on, once it has `line`."""
     deadline = time.monotonic() + 60
     while line not in (log := platform.log.read_text()[after:]):
         assert platform.process.poll() is None and time.monotonic() < deadline, log
