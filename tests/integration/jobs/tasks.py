@@ -19,6 +19,7 @@ TEST_JOBS = {
     "test.fail": JobSpec(f"{HERE}:fail"),
     "test.count": JobSpec(f"{HERE}:count"),
     "test.wait": JobSpec(f"{HERE}:wait", queue="media"),
+    "test.too_slow": JobSpec(f"{HERE}:wait", timeout=1),
     "test.stop_worker": JobSpec(f"{HERE}:stop_worker"),
     "test.gone": JobSpec("tests.integration.jobs.no_such_module:run"),
 }

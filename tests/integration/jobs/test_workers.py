@@ -88,6 +88,16 @@ def test_a_killed_worker_loses_no_job(outbox: Outbox, processes: Processes) -> N
     assert outbox.row(job_id).attempts == 2
 
 
+def test_a_job_that_takes_longer_than_it_may_is_cut_off_and_tried_again(outbox: Outbox, processes: Processes) -> None:
+    job_id = outbox.stage("test.too_slow", number=1)
+    processes.start("worker", "default")
+    until(lambda: outbox.row(job_id).last_error, what="the end of its time")
+    row = outbox.row(job_id)
+    assert row.last_error is not None and row.last_error.startswith("JobTimeoutException: ")
+    assert (row.state, row.attempts) == ("ready", 1)
+    until(lambda: outbox.sweep() >= 0 and outbox.row(job_id).state == "done", what="the second try")
+
+
 def test_a_killed_work_horse_does_not_end_its_worker(outbox: Outbox, processes: Processes) -> None:
     job_id = outbox.stage("test.wait", number=1)
     worker = processes.start("worker", "media")
