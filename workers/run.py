@@ -67,6 +67,10 @@ class Worker(rq.Worker):
         if self.horse_pid:
             os.kill(self.horse_pid, signal.SIGTERM)
 
+    def set_current_job_working_time(self, current_job_working_time: float, pipeline: object = None) -> None:
+        """RQ would write it to Redis, too, where nobody reads it and it may fail."""
+        self.current_job_working_time = current_job_working_time
+
     def monitor_work_horse(self, job: rq.job.Job, queue: rq.Queue) -> None:
         """Look after the job until it ends, with or without Redis."""
         while True:

@@ -107,6 +107,7 @@ def test_a_redis_that_was_killed_is_started_again_and_no_job_is_lost(
     assert ada.slowest < ANSWER_SECONDS
     until(lambda: all(ada.stage(post_id) == "ready" for post_id in posts), 40, "the posts to be ready")
     assert faults.redis_pid(first.home) != killed
+    assert first.tail(1_000_000).count("queue_away") < 60, "an outage is told, not shouted"
     until(lambda: first.readiness()[0] == 200, 30, "the platform to be ready")
 
 

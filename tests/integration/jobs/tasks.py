@@ -20,6 +20,7 @@ TEST_JOBS = {
     "test.count": JobSpec(f"{HERE}:count"),
     "test.wait": JobSpec(f"{HERE}:wait", queue="media"),
     "test.too_slow": JobSpec(f"{HERE}:wait", timeout=1),
+    "test.few_seconds": JobSpec(f"{HERE}:few_seconds"),
     "test.stop_worker": JobSpec(f"{HERE}:stop_worker"),
     "test.gone": JobSpec("tests.integration.jobs.no_such_module:run"),
 }
@@ -70,6 +71,11 @@ def wait(number: int) -> None:
     if db.session.scalar(sa.text("SELECT count(*) FROM runs")) == 1:
         db.session.rollback()
         time.sleep(600)
+
+
+def few_seconds(number: int) -> None:
+    count(number)
+    time.sleep(2)
 
 
 def stop_worker(number: int) -> None:

@@ -117,8 +117,8 @@ def test_workers_wait_for_a_redis_that_is_away_and_stop_when_told(outbox: Outbox
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[embedded.Redis]:
-    """A Redis that only this test uses, and may kill."""
+def own_redis(outbox: Outbox, tmp_path: Path) -> Iterator[embedded.Redis]:
+    """A Redis that only this test uses, and may kill. (After the outbox, which brings the one of all tests.)"""
     server = embedded.start_redis(tmp_path, fast=True)
     with config.override(redis_url=server.url):
         yield server
@@ -233,6 +233,19 @@ def test_redis_errors_do_not_take_the_eyes_of_a_worker_off_its_job(
     worker._horse_pid = horse
     worker.monitor_work_horse(None, None)
     assert len(seen) == looks
+
+
+def test_a_job_that_ends_while_redis_is_away_is_looked_after_once(
+    own_redis: embedded.Redis, outbox: Outbox, processes: Processes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job_id = outbox.stage("test.few_seconds", number=1)
+    processes.start("worker", "default")
+    until(lambda: runs() == [1], what="the job to begin")
+    own_redis.kill()
+    until(lambda: outbox.row(job_id).state == "done", what="its end")
+    time.sleep(1)
+    own_redis.start()
+    assert 0 < capfd.readouterr().err.count("queue_away") < 5
 
 
 def test_the_clockwork_is_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
