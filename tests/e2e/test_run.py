@@ -19,7 +19,7 @@ import pytest
 
 import config
 from popoff import demo
-from popoff.embedded.host import NOBODY, Account, can_read
+from popoff.embedded.host import NOBODY, Account, can_read, free_port
 from tests.support import faults, live
 
 pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.timeout(240)]
@@ -143,7 +143,7 @@ def ordinary(folder: Path) -> dict[str, Any]:
 @pytest.mark.skipif(os.geteuid() != 0, reason="every test runs as an ordinary user already")
 def test_an_ordinary_user_runs_it_all_too(ordinary_folder: Path, tmp_path: Path) -> None:
     python = ordinary_python(ordinary_folder)
-    port = live.free_port()
+    port = free_port()
     home = ordinary_folder / "data"
     log = tmp_path / "ordinary.log"
     with log.open("wb") as output:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from popoff.embedded.host import free_port
 from tests.support import faults, live
 from tests.support.clips import ffmpeg, picture, sound
 from tests.support.faults import Visitor, until
@@ -182,7 +183,7 @@ def test_numbers_of_all_web_processes_are_added_up(first: live.Platform) -> None
 
 
 def test_a_second_start_on_the_same_folder_is_refused_in_one_sentence(first: live.Platform) -> None:
-    code, said = faults.run_to_end(first.home, PORT=str(live.free_port()))
+    code, said = faults.run_to_end(first.home, PORT=str(free_port()))
     assert code == 1
     *_, last = said.strip().splitlines()
     assert last == (
@@ -230,7 +231,7 @@ def test_ctrl_c_stops_a_platform_in_order(second: live.Platform, first: live.Pla
 def test_a_stop_during_the_start_is_in_order_too(second: live.Platform) -> None:
     written = len(second.log.read_text())
     again = live.start(second.home)
-    until(lambda: "database up to date" in again.log.read_text()[written:], 60, "the start")
+    again.wait_said("database up to date", since=written)
     assert again.stop(signal.SIGTERM) == 0
     assert faults.processes_of(second.home) == []
     assert "Traceback" not in again.tail()
