@@ -189,9 +189,9 @@ def test_a_redis_that_hung_is_asked_again_after_a_rest(
 def test_a_redis_that_is_started_again_is_used_at_once(outbox: Outbox) -> None:
     """Refused connections and connections that were cut cost nothing, so nothing is left alone for them."""
     ours = redis_of_this_test()
-    database = str(ours.connection_pool.connection_kwargs["db"])
-    for connection in ours.client_list(_type="normal"):  # others use the same server
-        if connection["db"] == database:
+    database = int(ours.client_info()["db"])
+    for connection in ours.client_list(_type="normal"):  # tests beside this one use the same server
+        if int(connection["db"]) == database:
             ours.client_kill_filter(_id=connection["id"], skipme=True)
     job_id = outbox.stage()
     assert outbox.in_queue() == [job_id]
