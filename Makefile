@@ -16,8 +16,8 @@ run: $(VENV)/installed ## Start PopOff: database, queue, store, web and workers 
 test: $(VENV)/installed-dev system ## Lint, type checks and all tests, with coverage
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/coverage erase
-	@COVERAGE_PROCESS_START=pyproject.toml $(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
-	@$(BIN)/coverage report --fail-under=90 --skip-covered --sort=cover | tail -n 40
+	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
 .PHONY: lint
 lint: $(VENV)/installed-dev ## Style, types, import contracts

@@ -18,7 +18,7 @@ def create_app() -> Flask:
     import config
     from popoff.blueprints import api, pay, site, store
     from popoff.kernel.db import db
-    from popoff.web import application, errors
+    from popoff.web import application, auth, errors
 
     app = application.PopOff("popoff")
     _connect(app)
@@ -36,6 +36,9 @@ def create_app() -> Flask:
     Migrate(app, db, directory=str(config.PROJECT / "migrations"))
     CSRFProtect(app).exempt(api.blueprint)
     app.extensions["csrf"].exempt(store.blueprint)
+    app.session_interface = auth.PageSessions()
+    # Templates read g.principal: asking for the person again would need the database on error pages too.
+    auth.login_manager.init_app(app, add_context_processor=False)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(store.blueprint)
     app.register_blueprint(site.blueprint)

@@ -23,10 +23,11 @@ from sqlalchemy.exc import OperationalError
 import config
 from config import Settings
 from popoff import create_app, demo, embedded
-from popoff.adapters import redis_client
+from popoff.adapters import jobs, redis_client
 from popoff.embedded import Services, StartFailed
 from popoff.kernel.db import db
 from popoff.supervisor import Program, die_with_parent, supervise
+from popoff.web.transaction import transaction
 
 Say = Callable[[str], None]
 
@@ -43,7 +44,7 @@ def run(say: Say) -> int:
             _check_port(settings)  # after the lock on the data: a second start there is told so, not of the port
             _announce(settings, services, say)
             config.use(replace(settings, database_url=services.database_url, redis_url=services.redis_url))
-            has_demo = prepare(say, with_demo=_wants_demo(settings))
+            has_demo = prepare(say, with_demo=_wants_demo(settings), alone=not settings.database_url)
             code = _serve(services, say, has_demo=has_demo)
     except KeyboardInterrupt:  # before everything was up
         code = 0
@@ -79,9 +80,10 @@ def _serve(services: Services, say: Say, *, has_demo: bool) -> int:
     )
 
 
-def prepare(say: Say, *, with_demo: bool) -> bool:
+def prepare(say: Say, *, with_demo: bool, alone: bool = False) -> bool:
     """Bring the database to the present version, and load the demo if it is wanted and was not loaded.
 
+    `alone`: nobody else can be using the database, so jobs that a killed run had in hand can go on at once.
     Returns whether the demo is there. Raises StartFailed when the database does not answer.
     """
     import flask_migrate
@@ -93,6 +95,9 @@ def prepare(say: Say, *, with_demo: bool) -> bool:
         except OperationalError as error:
             reason = str(error.orig).strip().splitlines()[0]
             raise StartFailed(f"The database cannot be used ({reason}): check DATABASE_URL.") from error
+        if alone:
+            with transaction():
+                jobs.end_leases()
         if with_demo and not demo.is_loaded():
             demo.load(say, drain_jobs=_drain_jobs)
         has_demo = demo.is_loaded()
@@ -162,7 +167,9 @@ def programs(settings: Settings, environment: Mapping[str, str]) -> list[Program
     web = program(
         "web", "granian", "--interface", "wsgi", "--host", settings.host, "--port", str(settings.port),
         "--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads),
-        "--working-dir", str(config.PROJECT), "--respawn-failed-workers", "--log-level", "warning", "wsgi:app",
+        "--working-dir", str(config.PROJECT), "--respawn-failed-workers",
+        "--workers-kill-timeout", "5",  # one that is told to stop while it starts would never end
+        "--log-level", "warning", "wsgi:app",
     )  # fmt: skip
     workers = [
         program(f"worker-{queue}-{number}", "workers.run", "worker", queue)
@@ -174,16 +181,17 @@ def programs(settings: Settings, environment: Mapping[str, str]) -> list[Program
 
 def _check_port(settings: Settings) -> None:
     try:
+        if not 0 < settings.port < 65536:
+            raise OSError(None, "ports go from 1 to 65535")
         ((family, kind, protocol, _, address), *_) = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
         raise StartFailed(
-            f"Port {settings.port} on {settings.host} cannot be used ({reason}): set PORT to another one."
+            f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}): set PORT to another one."
         ) from None
 
 
@@ -201,7 +209,8 @@ class _Readiness:
             with urllib.request.urlopen(f"http://{self._address}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)
         except urllib.error.HTTPError as refused:
-            parts = json.load(refused)
+            with contextlib.suppress(ValueError):  # not from /readyz itself
+                parts = json.load(refused)
         except OSError:  # nobody is there yet
             pass
         if self._say and time.monotonic() > self._deadline:

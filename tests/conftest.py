@@ -17,7 +17,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 from argon2 import PasswordHasher
-from flask import Flask
+from flask import Flask, g, request_started
 from flask.testing import FlaskClient
 from flask_sqlalchemy.session import Session
 
@@ -140,9 +140,17 @@ def app(session: sa.orm.Session, _session_app: Flask) -> Flask:
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    """HTTP against the application; what it writes is gone after the test."""
-    return app.test_client()
+def client(app: Flask) -> Iterator[FlaskClient]:
+    """HTTP against the application; what it writes is gone after the test.
+
+    Requests share the application context of the test, so what Flask-Login remembers there must go before each.
+    """
+
+    def forget(*_: object, **__: object) -> None:
+        g.pop("_login_user", None)
+
+    with request_started.connected_to(forget, app):
+        yield app.test_client()
 
 
 @pytest.fixture

@@ -81,11 +81,9 @@ def transaction() -> Iterator[None]:
 def perform(job_id: int) -> None:
     """Run one job. Told twice, or by a queue that is behind, it does nothing the second time."""
     with application().app_context():
-        with transaction():
-            job = jobs.claim(job_id)
-            if job is None:
-                return
-            db.session.expunge(job)
+        job = _taken(job_id)
+        if job is None:
+            return
         started = time.monotonic()
         with structlog.contextvars.bound_contextvars(job=job.name, job_id=job.id, request_id=job.request_id):
             with _lease(job):
@@ -93,6 +91,19 @@ def perform(job_id: int) -> None:
             seconds = round(time.monotonic() - started, 2)
             tell = log.debug if outcome == "done" and not job.args else log.info  # the clockwork's jobs are no news
             tell("job", outcome=outcome, attempt=job.attempts, seconds=seconds, **job.args)
+
+
+def _taken(job_id: int) -> Job | None:
+    """The job, if it is ours now. What cannot be taken at this moment is told of again by the sweep."""
+    try:
+        with transaction():
+            job = jobs.claim(job_id)
+    except (Stopped, *SPEAKS_FOR_ITSELF) as reason:
+        log.warning("job_not_taken", job_id=job_id, reason=type(reason).__name__)
+        return None
+    if job is not None:
+        db.session.expunge(job)
+    return job
 
 
 def _run(job: Job) -> str:

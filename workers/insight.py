@@ -5,7 +5,6 @@ May run twice: the second result takes the place of the first. The provider is a
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from popoff.feed import service as feed
 from popoff.feed.categories import categorise
 from popoff.media import queries, rules
 from popoff.media.failures import FailureCode, MediaFailure
-from workers import sandbox
+from workers import sandbox, scratch
 from workers.base import transaction
 from workers.encode import find_tool
 
@@ -70,8 +69,8 @@ def _transcript(rendition: str) -> str:
     """What is said in the video; nothing when no speech model is configured."""
     if not config.current().openai_speech_model:
         return ""
-    with tempfile.TemporaryDirectory() as folder:
-        return insight().transcribe(_sound(rendition, Path(folder))) or ""
+    with scratch.private_folder() as folder:
+        return insight().transcribe(_sound(rendition, folder)) or ""
 
 
 def _sound(rendition: str, folder: Path) -> Path:

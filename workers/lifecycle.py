@@ -68,10 +68,11 @@ def purge_account(user_id: int) -> None:
         user = account_service.lock_due_for_deletion(user_id)
         if user is None:
             return
+        # The store first: it may take long, and what follows locks counters that other people wait for.
+        media_service.purge_person(user_id)
         moderation.forget(user_id)
         feed.reset(user_id)
         social.forget(user_id)
-        media_service.purge_person(user_id)
         account_service.erase(user)
 
 
@@ -82,6 +83,8 @@ def repair_counters() -> None:
     log.log(30 if wrong else 20, "counters_checked", wrong=wrong)
 
 
-def tidy_jobs() -> None:
+def tidy() -> None:
+    """Forget what has had its day: jobs that are done, tokens that expired, failed logins that count no more."""
     with transaction():
         jobs.tidy(DONE_JOBS_LIVE)
+        account_service.tidy()

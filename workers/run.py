@@ -17,9 +17,8 @@ import structlog
 import config
 from popoff.adapters import jobs
 from popoff.kernel.db import db
-from workers import base, schedule
+from workers import base, schedule, scratch
 from workers.base import application, load, transaction
-from workers.transcode import sweep_work
 
 log = structlog.get_logger()
 
@@ -68,6 +67,10 @@ class Worker(rq.Worker):
         if self.horse_pid:
             os.kill(self.horse_pid, signal.SIGTERM)
 
+    def set_current_job_working_time(self, current_job_working_time: float, pipeline: object = None) -> None:
+        """RQ would write it to Redis, too, where nobody reads it and it may fail."""
+        self.current_job_working_time = current_job_working_time
+
     def monitor_work_horse(self, job: rq.job.Job, queue: rq.Queue) -> None:
         """Look after the job until it ends, with or without Redis."""
         while True:
@@ -96,7 +99,10 @@ def work(queues: Sequence[str]) -> None:
 
 
 def burst() -> None:
-    """Do everything that is due, wait for what fails and comes back, and end when nothing is left."""
+    """Do everything that is due, wait for what fails and comes back, and end when nothing is left.
+
+    Raises redis.RedisError when the queue is away.
+    """
     _prepare()
     worker = Worker(jobs.QUEUES)
     with application().app_context():
@@ -112,11 +118,12 @@ def burst() -> None:
 
 def _prepare() -> None:
     """What every work horse is to inherit, so that it starts at once."""
-    sweep_work()
+    scratch.sweep()
     application()
     for name in jobs.JOBS:
         load(name)
     logging.getLogger("rq.worker").addFilter(_shorten)
+    logging.getLogger("rq.registry").setLevel(logging.ERROR)  # what RQ tidies up is only its own bookkeeping
 
 
 def _shorten(record: logging.LogRecord) -> bool:
@@ -131,7 +138,11 @@ def main(arguments: list[str]) -> int:
         case ["worker", *queues] if queues and set(queues) <= set(jobs.QUEUES):
             work(queues)
         case ["burst"]:
-            burst()
+            try:
+                burst()
+            except redis.RedisError as error:
+                log.error("queue_away", error=type(error).__name__)
+                return 1
         case ["schedule"]:
             schedule.run()
         case _:

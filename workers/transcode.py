@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,13 +22,12 @@ import structlog
 
 import config
 from popoff.adapters.storage import IMMUTABLE, ObjectNotFound, store
-from popoff.kernel import clock
 from popoff.kernel.errors import TooLarge, Unavailable
 from popoff.media import pipeline, queries, rules, service
 from popoff.media.failures import FailureCode, MediaFailure
 from popoff.media.pipeline import NotWanted
 from popoff.media.rules import FileRole, Stage
-from workers import encode, pictures
+from workers import encode, pictures, scratch
 from workers.base import transaction
 from workers.encode import Encoded, FileSource, PackageSource, Source, Step
 from workers.hls import MadeRendition
@@ -67,7 +64,7 @@ def run(post_id: int) -> None:
     if task is None:
         return
     try:
-        with _private_folder() as folder:
+        with scratch.private_folder() as folder:
             _Run(task, folder).run()
     except NotWanted:
         _clear(task)
@@ -108,31 +105,6 @@ def _clear(task: _Task) -> None:
     log.info("run_not_wanted", gone=gone)
     if gone:
         service.purge_objects(task.user_id, task.upload_id)
-
-
-@contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    """A folder for one run, gone afterwards; what a killed run left is swept at the next start of a worker."""
-    root = work_root()
-    root.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="transcode-", dir=root))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def work_root() -> Path:
-    return config.current().home / "work"
-
-
-def sweep_work(older_than_seconds: float = 2 * 3600) -> None:
-    """Remove folders of runs that were killed: a living run touches its own all the time."""
-    for folder in work_root().glob("transcode-*"):
-        with contextlib.suppress(FileNotFoundError):  # its run ended while we looked
-            touched = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
-            if clock.timestamp() - touched > older_than_seconds:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Run:

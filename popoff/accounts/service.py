@@ -22,6 +22,7 @@ from popoff.accounts.models import LoginFailures, Token, User
 from popoff.accounts.rules import Role
 from popoff.audit import service as audit
 from popoff.kernel import clock
+from popoff.kernel.addresses import place_of
 from popoff.kernel.db import advisory_lock, constraint_errors, db
 from popoff.kernel.errors import Conflict, Invalid, NotFound, TooMany, Unauthenticated
 
@@ -193,8 +194,9 @@ def _check_password(user: User | None, password: str, address: str, *, account: 
     Tries at one account queue behind one another, so that guesses cannot overtake the count of failures.
     """
     advisory_lock(_LOGIN_LOCKS, int.from_bytes(hashlib.sha256(account.encode()).digest()[:4], signed=True))
-    keys = {"pair": f"pair:{account}:{address}", "account": f"account:{account}", "address": f"address:{address}"}
-    _check_throttle(keys, familiar=user is not None and queries.was_signed_in_from(user.id, address))
+    place = place_of(address)
+    keys = {"pair": f"pair:{account}:{place}", "account": f"account:{account}", "address": f"address:{place}"}
+    _check_throttle(keys, familiar=queries.was_signed_in_from(user.id if user else 0, address))
     if not _password_fits(user, password):
         _count_failure(keys.values())
         raise refusal

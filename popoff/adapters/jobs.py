@@ -57,7 +57,7 @@ JOBS: dict[str, JobSpec] = {
     "audit.inspect": JobSpec("workers.audit:inspect", timeout=7200),
     "integrity.scan": JobSpec("workers.integrity:scan", timeout=1800),
     "rewards.close": JobSpec("workers.rewards:close", timeout=3600),
-    "jobs.tidy": JobSpec("workers.lifecycle:tidy_jobs"),
+    "jobs.tidy": JobSpec("workers.lifecycle:tidy"),
 }
 QUEUES = ("media", "default")
 
@@ -275,6 +275,13 @@ def extend_lease(job: Job) -> bool:
         .values(lease_until=clock.now() + LEASE)
     )
     return bool(result.rowcount)  # type: ignore[attr-defined]
+
+
+def end_leases() -> int:
+    """No worker can be alive: whatever was in their hands is free at once. Returns how many jobs that were."""
+    now = clock.now()
+    held = sa.update(Job).where(Job.state == "running", Job.lease_until > now).values(lease_until=now)
+    return int(db.session.execute(held).rowcount)  # type: ignore[attr-defined]
 
 
 def finish(job: Job) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
@@ -12,6 +11,7 @@ from wtforms.validators import InputRequired, Length, Regexp
 
 from popoff.accounts import service
 from popoff.feed import service as feed
+from popoff.kernel.addresses import is_near
 from popoff.kernel.errors import DomainError, NotFound
 from popoff.web import auth, health, metrics
 from popoff.web.access import public
@@ -84,7 +84,6 @@ def readyz() -> Response:
 @public
 def metrics_page() -> Response:
     """For a Prometheus on this machine or its private network; to the rest of the world there is no such page."""
-    address = request.remote_addr
-    if address and ipaddress.ip_address(address).is_global:
+    if not is_near(request.remote_addr or ""):
         raise NotFound
     return Response(metrics.render(), mimetype="text/plain; version=0.0.4")

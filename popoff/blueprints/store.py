@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from collections.abc import Callable
 
 from flask import Blueprint, Response, redirect, request, send_file
-from werkzeug.exceptions import ClientDisconnected
 
 import config
 from popoff.adapters import storage
@@ -28,8 +26,6 @@ PLAYLIST_SECONDS = 10
 """A playlist changes once, when the rest of the ladder joins the first rendition."""
 
 MAX_PLAYLIST_BYTES = 1024**2
-DRAIN_BYTES = 32 * 1024**2
-DRAIN_SECONDS = 10.0
 SEND_ATTEMPTS = 3
 
 
@@ -43,19 +39,8 @@ def _folder() -> FolderStore:
 
 @blueprint.errorhandler(DomainError)
 def _refused(error: DomainError) -> Response:
-    if request.method == "PUT":
-        _drain()
+    """Answered at once, however much is still to come: the web server reads on for a client that is sending."""
     return Response(error.text, status_of(error), mimetype="text/plain", headers={"X-Error-Code": error.error_code})
-
-
-def _drain() -> None:
-    """Read on for a while: a client that is still sending hears of a refusal only as a broken connection."""
-    left, until = DRAIN_BYTES, time.monotonic() + DRAIN_SECONDS
-    try:
-        while left > 0 and time.monotonic() < until and (chunk := request.stream.read(64 * 1024)):
-            left -= len(chunk)
-    except (OSError, ClientDisconnected):
-        return
 
 
 @blueprint.after_request

@@ -9,6 +9,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import socket
 import tempfile
@@ -185,10 +186,16 @@ def marked_processes(mark: str) -> dict[int, bool]:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback address that nobody uses just now.
+
+    It lies below the ports that systems hand to outgoing connections (from 32768 on), any of which could take it
+    before a server does, or while that server is started again.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 # the runner's lock

@@ -113,8 +113,14 @@ def learn(
 def _observe(user_id: int, vector: Vectors, strength: float, category: str, model: str) -> None:
     now = clock.now()
     empty = {"user_id": user_id, "model": model, "vectors": b"", "groups": [], "updated_at": now}
-    db.session.execute(insert(PersonInterests).values(empty).on_conflict_do_nothing())
-    row = db.session.get_one(PersonInterests, user_id, with_for_update=True, populate_existing=True)
+    # An update that changes nothing locks the row in the same step, so that a reset cannot take it away in between.
+    made_or_locked = (
+        insert(PersonInterests)
+        .values(empty)
+        .on_conflict_do_update(index_elements=[PersonInterests.user_id], set_={"model": PersonInterests.model})
+    )
+    db.session.execute(made_or_locked)
+    row = db.session.get_one(PersonInterests, user_id, populate_existing=True)
     before = rules.unpack(row.vectors, row.groups) if row.model == model else []
     after = rules.observe(before, vector, strength, category, elapsed=now - row.updated_at)
     row.vectors, row.groups = rules.pack(after)

@@ -46,6 +46,7 @@ def engine_options(pool_size: int) -> dict[str, Any]:
         "max_overflow": pool_size,
         "pool_pre_ping": True,
         "pool_recycle": 1800,
+        "hide_parameters": True,  # errors are logged: values are people's
         "connect_args": {
             "connect_timeout": 5,
             "keepalives_idle": 15,

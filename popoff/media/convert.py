@@ -81,10 +81,10 @@ class Progress:
 
 
 def progress(post_ids: Iterable[int]) -> dict[int, Progress]:
-    """How far these posts are; those that were deleted are left out."""
+    """How far these posts are, the oldest first; those that were deleted are left out."""
     rows = db.session.execute(
-        sa.select(Post.id, Post.stage, Post.progress, Post.failure_code).where(
-            Post.id.in_(list(post_ids)), Post.deleted_at.is_(None)
-        )
+        sa.select(Post.id, Post.stage, Post.progress, Post.failure_code)
+        .where(Post.id.in_(list(post_ids)), Post.deleted_at.is_(None))
+        .order_by(Post.id)
     )
     return {row.id: Progress(row.stage, row.progress, row.failure_code) for row in rows}

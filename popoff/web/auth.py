@@ -16,7 +16,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Response, g, request, session
+from flask import Flask, Request, Response, g, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 import config
 from popoff.accounts import rules, service
@@ -26,22 +28,49 @@ from popoff.adapters.storage import base_url
 from popoff.kernel.errors import Forbidden, Unauthenticated
 from popoff.web.access import PUBLIC
 
-_IN_SESSION = "device"
+login_manager = LoginManager()
+
 COOKIE = "X-Access-Token"
 _COOKIE_PATH = "/api"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+class PageSessions(SecureCookieSessionInterface):
+    """Only pages have sessions: the API and media links neither read nor send theirs, nor vary by it."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith(("/api/", "/media/")):
+            return self.make_null_session(app)
+        return super().open_session(app, request)
+
+
+class SignedIn(UserMixin):
+    """What Flask-Login keeps of a browser: its token, so that browsers are listed, revoked and expire as devices do."""
+
+    def __init__(self, secret: str) -> None:
+        self.id = secret
+        self.principal = service.authenticate(secret)
+
+
+@login_manager.user_loader
+def _load(secret: str) -> SignedIn | None:
+    try:
+        return SignedIn(secret)
+    except Unauthenticated:
+        return None
+
+
 def open_session(secret: str) -> None:
     """Sign the browser in with a token of its own, in a new session, so that none can be planted beforehand."""
     session.clear()
-    session[_IN_SESSION] = secret
+    login_user(SignedIn(secret))
 
 
 def close_session() -> None:
     """Sign the browser out; its token is worth nothing any more."""
     if g.principal is not None:
         service.sign_out(g.principal)
+    logout_user()
     session.clear()
 
 
@@ -71,17 +100,10 @@ def take_cookie(response: Response) -> Response:
 def authorize(rule: str, *, api: bool, cookie: bool = False) -> None:
     """Hold a request to its route's rule and note who makes it. Raises Unauthenticated, Forbidden.
 
-    With `cookie` the token may come in one, and refusals are worded as the creator economy's clients know them.
+    API routes take tokens only. With `cookie` the token may come in one, and refusals are worded as the creator
+    economy's clients know them.
     """
-    secret = _api_token(cookie) if api else session.get(_IN_SESSION)
-    if secret is not None:
-        try:
-            g.principal = service.authenticate(secret)
-        except Unauthenticated as refused:
-            if rule != PUBLIC:
-                if cookie and refused.error_code == "invalid_token":
-                    raise Unauthenticated("Invalid access token", code=refused.error_code) from refused
-                raise
+    g.principal = _from_token(rule, cookie) if api else getattr(current_user, "principal", None)
     if rule == PUBLIC:
         return
     if cookie and g.principal is None:
@@ -90,6 +112,21 @@ def authorize(rule: str, *, api: bool, cookie: bool = False) -> None:
     structlog.contextvars.bind_contextvars(user_id=principal.user_id)
     if not rules.permits(principal.role, Permission(rule)):
         raise Forbidden("Access denied" if cookie else "Access denied.")
+
+
+def _from_token(rule: str, cookie: bool) -> Principal | None:
+    """On public routes a token that works no more is as good as none. Raises Unauthenticated, Forbidden."""
+    secret = _api_token(cookie)
+    if secret is None:
+        return None
+    try:
+        return service.authenticate(secret)
+    except Unauthenticated as refused:
+        if rule == PUBLIC:
+            return None
+        if cookie and refused.error_code == "invalid_token":
+            raise Unauthenticated("Invalid access token", code=refused.error_code) from refused
+        raise
 
 
 def _api_token(cookie: bool) -> str | None:

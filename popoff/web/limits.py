@@ -14,6 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 import config
 from popoff.adapters import jobs
 from popoff.kernel import clock
+from popoff.kernel.addresses import place_of
 from popoff.kernel.errors import TooMany
 
 log = structlog.get_logger()
@@ -52,10 +53,14 @@ def _hit(limiter: FixedWindowRateLimiter, item: RateLimitItem, scope: str, key: 
 
 def check_request() -> None:
     """The general limit: for each person, or each address when nobody is signed in."""
-    key = f"user:{g.principal.user_id}" if g.principal else f"address:{request.remote_addr}"
+    key = f"user:{g.principal.user_id}" if g.principal else f"address:{_place()}"
     check(config.current().rate_limit, "all", key)
 
 
 def check_signup() -> None:
     """The limit of new accounts from one address."""
-    check(config.current().signup_rate_limit, "signup", str(request.remote_addr))
+    check(config.current().signup_rate_limit, "signup", _place())
+
+
+def _place() -> str:
+    return place_of(request.remote_addr or "")

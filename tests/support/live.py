@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import config
+from popoff.embedded.host import free_port
 
 START_SECONDS = 90
 STOP_SECONDS = 40
@@ -49,6 +49,14 @@ class Platform:
                 raise AssertionError(f"the platform is not ready: {self.readiness()}\n{self.tail()}")
             time.sleep(0.2)
 
+    def wait_said(self, words: str, since: int, seconds: float = START_SECONDS) -> None:
+        """Wait until its log holds `words` after its first `since` characters."""
+        deadline = time.monotonic() + seconds
+        while words not in (said := self.log.read_text(errors="replace")[since:]):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the platform does not say {words!r}:\n{said}")
+            time.sleep(0.1)
+
     def tail(self, characters: int = 6000) -> str:
         return self.log.read_text(errors="replace")[-characters:]
 
@@ -60,12 +68,6 @@ class Platform:
         """Ask it to stop and wait; its exit code."""
         self.process.send_signal(signum)
         return self.process.wait(STOP_SECONDS)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(home: Path, port: int | None = None, **environment: str) -> Platform:

@@ -15,7 +15,7 @@ def assert_refusal(answer: TestResponse, status: int, code: str | None = None) -
     """The body of a refusal in the one shape that all of them have."""
     assert answer.status_code == status, answer.text
     assert answer.mimetype == "application/json"
-    body: dict[str, Any] = answer.json
+    body: dict[str, Any] = answer.json or {}
     assert code is None or body["code"] == code, body
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", body["code"])
     assert body["message"] and body["message"] == body["error"] == body["detail"]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import Response
 from flask_restx import Namespace, Resource
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from popoff.blueprints.api.docs import Message, gives, refuses
 from popoff.feed import service as feed
@@ -27,11 +27,10 @@ MAX_EXCLUDED = 2000
 
 class FeedQuery(Input):
     batch_size: int = Field(5, ge=1, le=MAX_BATCH, description="Posts wanted.")
-    exclude_ids: list[Id] = Field(
+    exclude_ids: Annotated[list[Id], BeforeValidator(lambda ids: ids[-MAX_EXCLUDED:])] = Field(
         default_factory=list,
-        max_length=MAX_EXCLUDED,
         validation_alias=AliasChoices("exclude_ids[]", "exclude_ids"),
-        description="Posts the app shows already.",
+        description="Posts the app shows already; of very many, the last 2000 count.",
     )
     followers_only: bool = Field(False, description="Only people you follow.")
 

@@ -104,6 +104,11 @@ def test_an_account_is_the_same_under_its_name_and_its_address(login: Logins) ->
     assert [answer.status_code for answer in answers] == [400] * 5 + [429] * 3
 
 
+def test_all_addresses_of_one_ipv6_subscriber_are_one(login: Logins) -> None:
+    answers = [login("ada", GUESS, f"2001:db8:1:2::{number}") for number in range(8)]
+    assert [answer.status_code for answer in answers] == [400] * 5 + [429] * 3
+
+
 def test_signing_in_wipes_the_slate(login: Logins) -> None:
     for _ in range(3):
         assert [login("ada", GUESS, OWNER).status_code for _ in range(4)] == [400] * 4

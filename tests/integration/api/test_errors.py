@@ -132,7 +132,7 @@ def test_without_a_database_the_process_is_up_but_not_ready(client_without_datab
 
 def test_without_a_database_pages_still_apologise(client_without_database: FlaskClient) -> None:
     with client_without_database.session_transaction() as browser:
-        browser["device"] = "a token of former days"
+        browser["_user_id"] = "a token of former days"
     answer = client_without_database.get("/", headers={"Accept": "text/html"})
     assert (answer.status_code, answer.mimetype) == (503, "text/html")
     assert "busy" in answer.text and not INSIDES.search(answer.text)

@@ -95,7 +95,7 @@ def world(people: People) -> World:
     return World()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(step, max_size=40))
 def test_whatever_people_do_every_counter_equals_its_rows(world: World, steps: list[tuple[Any, ...]]) -> None:
     with db.session.begin_nested() as example:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import signal
 import time
 from typing import Any
 
@@ -18,6 +19,9 @@ TEST_JOBS = {
     "test.fail": JobSpec(f"{HERE}:fail"),
     "test.count": JobSpec(f"{HERE}:count"),
     "test.wait": JobSpec(f"{HERE}:wait", queue="media"),
+    "test.too_slow": JobSpec(f"{HERE}:wait", timeout=1),
+    "test.few_seconds": JobSpec(f"{HERE}:few_seconds"),
+    "test.stop_worker": JobSpec(f"{HERE}:stop_worker"),
     "test.gone": JobSpec("tests.integration.jobs.no_such_module:run"),
 }
 
@@ -26,7 +30,6 @@ calls: list[dict[str, Any]] = []
 given_up_on: list[tuple[str, dict[str, Any]]] = []
 during: list[Any] = []
 """Functions that `note` calls while it runs."""
-proceed = threading.Event()
 
 
 def install() -> None:
@@ -68,3 +71,15 @@ def wait(number: int) -> None:
     if db.session.scalar(sa.text("SELECT count(*) FROM runs")) == 1:
         db.session.rollback()
         time.sleep(600)
+
+
+def few_seconds(number: int) -> None:
+    count(number)
+    time.sleep(2)
+
+
+def stop_worker(number: int) -> None:
+    """Tell the worker of this job to stop, and wait for what it does about it."""
+    count(number)
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(600)

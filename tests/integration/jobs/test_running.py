@@ -226,6 +226,23 @@ def test_a_job_stopped_in_the_middle_of_a_statement_can_still_be_given_back(outb
     assert outbox.row(job_id).state == "ready"
 
 
+@pytest.mark.parametrize("reason", [Stopped(), OperationalError("UPDATE", {}, Exception("gone away"))])
+def test_a_job_that_cannot_be_taken_now_is_told_of_again(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reason: BaseException
+) -> None:
+    def refuse(_job_id: int) -> None:
+        raise reason
+
+    job_id = outbox.stage()
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "claim", refuse)
+        perform(outbox.take_news())
+    assert [line["reason"] for line in lines(caplog, "job_not_taken")] == [type(reason).__name__]
+    assert outbox.sweep() == 1
+    perform(outbox.take_news())
+    assert outbox.row(job_id).state == "done"
+
+
 def test_while_a_job_runs_its_lease_is_made_longer(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "HEARTBEAT_SECONDS", 0.05)
     job_id = outbox.stage()
@@ -291,6 +308,18 @@ def test_no_ending_of_a_former_try_changes_the_present_one(outbox: Outbox, endin
         assert not jobs.extend_lease(former)
     row = outbox.row(job_id)
     assert (row.state, row.attempts) == ("running", 2)
+
+
+def test_where_no_worker_can_be_alive_their_jobs_are_free_at_once(outbox: Outbox) -> None:
+    held, done = outbox.stage(), outbox.stage()
+    assert outbox.claim(held)
+    perform(done)
+    perform(held)
+    assert outbox.row(held).state == "running"
+    with transaction():
+        assert jobs.end_leases() == 1
+    perform(held)
+    assert (outbox.row(held).state, outbox.row(held).attempts) == ("done", 2)
 
 
 def test_a_statement_of_a_job_may_take_longer_than_one_of_a_request(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import rq
 
 import config
 from popoff import embedded
@@ -87,6 +88,16 @@ def test_a_killed_worker_loses_no_job(outbox: Outbox, processes: Processes) -> N
     assert outbox.row(job_id).attempts == 2
 
 
+def test_a_job_that_takes_longer_than_it_may_is_cut_off_and_tried_again(outbox: Outbox, processes: Processes) -> None:
+    job_id = outbox.stage("test.too_slow", number=1)
+    processes.start("worker", "default")
+    until(lambda: outbox.row(job_id).last_error, what="the end of its time")
+    row = outbox.row(job_id)
+    assert row.last_error is not None and row.last_error.startswith("JobTimeoutException: ")
+    assert (row.state, row.attempts) == ("ready", 1)
+    until(lambda: outbox.sweep() >= 0 and outbox.row(job_id).state == "done", what="the second try")
+
+
 def test_a_killed_work_horse_does_not_end_its_worker(outbox: Outbox, processes: Processes) -> None:
     job_id = outbox.stage("test.wait", number=1)
     worker = processes.start("worker", "media")
@@ -106,8 +117,8 @@ def test_workers_wait_for_a_redis_that_is_away_and_stop_when_told(outbox: Outbox
 
 
 @pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[embedded.Redis]:
-    """A Redis that only this test uses, and may kill."""
+def own_redis(outbox: Outbox, tmp_path: Path) -> Iterator[embedded.Redis]:
+    """A Redis that only this test uses, and may kill. (After the outbox, which brings the one of all tests.)"""
     server = embedded.start_redis(tmp_path, fast=True)
     with config.override(redis_url=server.url):
         yield server
@@ -151,6 +162,105 @@ def test_asking_for_workers_leaves_the_patience_of_the_client_alone(outbox: Outb
     processes.start("worker", "default")
     until(lambda: jobs.served_queues() == {"default"}, what="the worker to register")
     assert jobs.connection().connection_pool.connection_kwargs["socket_timeout"] == redis_client.ANSWER_SECONDS
+
+
+@pytest.fixture
+def in_this_process(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A worker in this process takes over its signals, and forks it."""
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    monkeypatch.setattr(workers_run, "_prepare", lambda: None)
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+def test_a_worker_in_this_process_does_what_is_due(outbox: Outbox, in_this_process: None) -> None:
+    for number in range(3):
+        outbox.stage("test.count", number=number)
+    assert workers_run.main(["burst"]) == 0
+    assert (runs(), outbox.states()) == ([0, 1, 2], {"done": 3})
+
+
+def test_burst_does_not_wait_for_a_redis_that_is_away(
+    outbox: Outbox, in_this_process: None, redis_away: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert workers_run.main(["burst"]) == 1
+    assert [record.msg["event"] for record in caplog.records] == ["queue_away"]
+
+
+@pytest.mark.parametrize("arguments", [["worker", "default"], ["burst"]])
+def test_a_worker_in_this_process_stops_when_told(outbox: Outbox, in_this_process: None, arguments: list[str]) -> None:
+    job_id = outbox.stage("test.stop_worker", number=1)
+    assert workers_run.main(arguments) == 0
+    row = outbox.row(job_id)
+    assert (row.state, row.attempts, runs()) == ("ready", 0, [1])
+
+
+def test_a_worker_tries_again_until_redis_is_there(in_this_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    class Flaky:
+        stopping = False
+
+        def __init__(self, queues: list[str]) -> None:
+            assert queues == ["media"]
+
+        def run(self) -> None:
+            tries.append("run")
+            if len(tries) == 1:
+                raise redis.ConnectionError
+            self.stopping = len(tries) == 3
+
+    monkeypatch.setattr(workers_run, "Worker", Flaky)
+    monkeypatch.setattr(workers_run, "_RETRY_SECONDS", 0.01)
+    workers_run.work(["media"])
+    assert len(tries) == 3
+
+
+@pytest.mark.parametrize(("horse", "looks"), [(0, 1), (4711, 2)])
+def test_redis_errors_do_not_take_the_eyes_of_a_worker_off_its_job(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch, horse: int, looks: int
+) -> None:
+    seen: list[object] = []
+
+    def look(worker: rq.Worker, _job: object, _queue: object) -> None:
+        seen.append(worker)
+        if len(seen) == 1:
+            raise redis.TimeoutError
+
+    monkeypatch.setattr(rq.Worker, "monitor_work_horse", look)
+    worker = workers_run.Worker(["media"])
+    worker._horse_pid = horse
+    worker.monitor_work_horse(None, None)
+    assert len(seen) == looks
+
+
+def test_a_job_that_ends_while_redis_is_away_is_looked_after_once(
+    own_redis: embedded.Redis, outbox: Outbox, processes: Processes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job_id = outbox.stage("test.few_seconds", number=1)
+    processes.start("worker", "default")
+    until(lambda: runs() == [1], what="the job to begin")
+    own_redis.kill()
+    until(lambda: outbox.row(job_id).state == "done", what="its end")
+    time.sleep(1)
+    own_redis.start()
+    assert 0 < capfd.readouterr().err.count("queue_away") < 5
+
+
+def test_the_clockwork_is_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[bool] = []
+    monkeypatch.setattr(workers_run.schedule, "run", lambda: ran.append(True))
+    assert workers_run.main(["schedule"]) == 0
+    assert ran == [True]
+
+
+def test_work_horses_find_everything_loaded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(workers_run, "load", loaded.append)
+    workers_run._prepare()
+    assert loaded == list(jobs.JOBS)
+    logging.getLogger("rq.worker").removeFilter(workers_run._shorten)
 
 
 @pytest.mark.parametrize("arguments", [[], ["worker"], ["worker", "no-such-queue"], ["nonsense"]])

@@ -8,9 +8,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import config
+from tests.integration.media.films import Film, film_of
 from tests.integration.storage.conftest import s3_server  # noqa: F401 - one server for the session
 from tests.support import swift
 from tests.support.clips import clip
+from tests.support.people import People
 from tests.support.wire import Wire
 from workers import base
 
@@ -54,3 +56,9 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     plain = path.read_bytes()
     note = b"GPS 48.8577N 2.2950E"
     return plain[:2] + b"\xff\xfe" + (len(note) + 2).to_bytes(2, "big") + note + plain[2:]
+
+
+@pytest.fixture
+def film(people: People, wire: Wire, tiny: bytes) -> Film:
+    """A film that was posted and waits for its transcoding."""
+    return film_of(people, wire, tiny)

@@ -72,6 +72,12 @@ def test_nobody_reads_or_ends_the_resumable_upload_of_another(people: People) ->
         assert refusal(people.ada.post(f"{here}parts/", json={"parts": [part]})) == (400, "invalid_part")
 
 
+def test_a_single_upload_has_no_parts_to_join(people: People) -> None:
+    upload_id = people.ada.post("/api/media/upload/", data=SINGLE).json["video_file_path"].split("/")[2]
+    assert refusal(people.ada.post(f"/api/media/uploads/{upload_id}/complete/")) == (409, "upload_not_open")
+    assert people.ada.get("/api/media/uploads/not-an-id/").status_code == 404
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -159,3 +159,13 @@ def test_a_purge_that_comes_for_a_post_that_lives_leaves_its_rows(people: People
     _, user_id, upload_id, _ = ticket["video_file_path"].split("/")
     lifecycle.purge_post(int(user_id), upload_id)
     assert status(people.ada, post_id)
+
+
+def test_the_housekeeping_jobs_run(people: People, wire: Wire, tiny: bytes) -> None:
+    posted(people.ada, wire, tiny)
+    run_due("media.transcode")
+    lifecycle.repair_counters()
+    with clock.shifted(timedelta(days=8)):
+        lifecycle.tidy()
+    assert jobs_of("media.transcode") == []
+    assert jobs_of("media.insight"), "what was not done stays"

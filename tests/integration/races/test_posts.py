@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 import config
+from popoff.accounts import queries as accounts
 from popoff.kernel.db import db
 from popoff.media.models import Post
 from popoff.moderation import service as moderation
 from popoff.moderation.models import Case, Report
 from popoff.moderation.rules import CaseState
+from popoff.social import queries
 from popoff.social import service as social
 from popoff.social.models import View
 from popoff.web.transaction import transaction
@@ -128,6 +132,20 @@ def test_a_post_deleted_in_the_midst_of_likes_is_gone_and_nobody_sees_an_error(c
     assert set(others) <= {200, 404}
     with crowd.app.app_context():
         assert db.session.get(Post, post_id) is None
+
+
+def test_a_post_that_somebody_acts_on_can_be_changed_meanwhile_but_not_erased(crowd: Crowd) -> None:
+    post_id = crowd.post_of("ada")
+    assert crowd["eve"]
+    with crowd.app.app_context():
+        eve = accounts.by_login("eve")
+        assert eve and queries.reachable_post(eve.id, post_id, hold=True)
+        for change, passes in (("UPDATE posts SET visibility = 'hidden'", True), ("DELETE FROM posts", False)):
+            with db.engine.connect() as other:
+                other.execute(sa.text("SET lock_timeout = '100ms'"))
+                refusal = contextlib.nullcontext() if passes else pytest.raises(OperationalError, match="lock timeout")
+                with refusal:
+                    other.execute(sa.text(f"{change} WHERE id = {post_id}"))
 
 
 def cases(crowd: Crowd) -> list[tuple[str, int]]:

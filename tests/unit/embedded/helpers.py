@@ -58,6 +58,14 @@ class Runner:
         """The server processes of this runner that are alive."""
         return [pid for mark in self.said["marks"] for pid in host.marked_processes(mark)]
 
+    def owners(self) -> set[int]:
+        """The users whom these processes belong to; one that ends while we look has none."""
+        found = set()
+        for pid in self.left():
+            with contextlib.suppress(FileNotFoundError):
+                found.add(Path(f"/proc/{pid}").stat().st_uid)
+        return found
+
     def kill(self) -> None:
         self.process.kill()
         self._close()

@@ -94,7 +94,7 @@ def test_the_platform_revives_its_servers(home: Path) -> None:
 def test_as_root_the_servers_are_somebody_else(home: Path, start_runner: Start) -> None:
     runner = start_runner(home)
     assert home.parent.stat().st_mode & 0o077 == 0  # closed to them, and they run all the same
-    owners = {Path(f"/proc/{pid}").stat().st_uid for pid in runner.left()}
+    owners = runner.owners()
     assert owners == {host.choose_account(home / "nothing", home.parent).uid}  # type: ignore[union-attr]
     assert 0 not in owners
     assert (home / "postgres").stat().st_uid == 0
@@ -107,7 +107,7 @@ def test_as_an_ordinary_user_and_then_as_root(open_folder: Path, start_runner: S
     home = open_folder / "var"
     runner = start_runner(home, user=NOBODY)
     query(runner.said["database_url"], "CREATE TABLE kept AS SELECT 42 AS value")
-    assert {Path(f"/proc/{pid}").stat().st_uid for pid in runner.left()} == {NOBODY}
+    assert runner.owners() == {NOBODY}
     assert runner.finish() == 0
     by_root = start_runner(home)
     assert query(by_root.said["database_url"], "SELECT value FROM kept") == 42

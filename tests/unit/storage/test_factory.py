@@ -21,6 +21,7 @@ def test_the_settings_choose_the_store(tmp_path: Path) -> None:
 
 
 def test_links_lead_back_the_way_the_request_came(tmp_path: Path) -> None:
+    storage.base_url_var.set(None)  # whatever a request of an earlier test left
     with config.override(home=tmp_path, s3_bucket="", secret_key="s", port=8123):
         assert storage.store().sign_get("a", expires_seconds=9).startswith("http://127.0.0.1:8123/media/store/a?")
         token = storage.base_url_var.set("http://192.168.1.7:8123")
