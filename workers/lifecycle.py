@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 import structlog
@@ -80,7 +81,7 @@ def repair_counters() -> None:
     """Recount; anything but 0 is a bug worth a look."""
     with transaction():
         wrong = social.repair_counters()
-    log.log(30 if wrong else 20, "counters_checked", wrong=wrong)
+    log.log(logging.WARNING if wrong else logging.DEBUG, "counters_checked", wrong=wrong)
 
 
 def tidy() -> None:
