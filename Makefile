@@ -19,6 +19,10 @@ test: $(VENV)/installed-dev system ## Lint, type checks and all tests, with cove
 	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
+.PHONY: soak
+soak: $(VENV)/installed-dev ## Random histories of money, SOAK times as many as in `make test` (SOAK=20)
+	@SOAK=$${SOAK:-20} $(BIN)/pytest -n 2 tests/integration/ledger/test_any_history.py tests/integration/rewards/test_any_economy.py
+
 .PHONY: lint
 lint: $(VENV)/installed-dev ## Style, types, import contracts
 	@$(BIN)/ruff check .

@@ -130,6 +130,12 @@ def received(user_id: int, cursor: str | None = None, limit: int = PAGE) -> Gift
     return _gifts(Gift.creator_id == user_id, cursor, limit)
 
 
+def of_post(post_id: int, reader_id: int | None, limit: int = PAGE) -> list[GiftView]:
+    """Gifts on a post, the latest first: those that `reader_id` gave or was given; None: all."""
+    concerns = sa.true() if reader_id is None else sa.or_(Gift.giver_id == reader_id, Gift.creator_id == reader_id)
+    return _views(Gift.post_id == post_id, concerns, limit=limit)
+
+
 def gift(public_id: str) -> GiftView:
     """Raises NotFound (code `gift_not_found`)."""
     found = _views(Gift.public_id == public_id, limit=1)

@@ -13,9 +13,11 @@ from popoff.accounts import service as account_service
 from popoff.blueprints.api.docs import Message, gives, refuses
 from popoff.feed import queries as feed
 from popoff.feed import service as feed_service
+from popoff.integrity import queries as integrity
 from popoff.kernel.errors import Invalid
 from popoff.media import queries as media
 from popoff.moderation import queries as moderation
+from popoff.rewards import balances as rewards
 from popoff.social import queries as social
 from popoff.social import service as social_service
 from popoff.web import auth
@@ -84,6 +86,8 @@ class Everything(BaseModel):
     )
     interests: dict[str, float] = Field(description="What the feed has learnt: category to share.")
     reports: list[dict[str, Any]] = Field(description="Reports you filed, and what came of them.")
+    money: dict[str, Any] = Field(description="Gifts, statements, payouts, payments, bank account.")
+    fraud_reports: list[dict[str, Any]] = Field(description="Suspicions you reported, and what came of them.")
 
 
 @api.route("/add_follower/")
@@ -204,5 +208,7 @@ class Export(Resource):
                 "activity": social.export(user_id),
                 "interests": feed.preferences(user_id),
                 "reports": moderation.export(user_id),
+                "money": rewards.export(user_id),
+                "fraud_reports": integrity.export(user_id),
             }
         )

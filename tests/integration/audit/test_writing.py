@@ -114,7 +114,7 @@ FILTERS: list[tuple[dict[str, object], Callable[[int], bool]]] = [
 ]
 
 
-@pytest.mark.parametrize(("filters", "fits"), FILTERS, ids=str)
+@pytest.mark.parametrize(("filters", "fits"), FILTERS, ids=lambda value: str(value) if isinstance(value, dict) else "")
 def test_pages_hold_what_was_asked_for_the_newest_first(
     session: sa.orm.Session, filters: dict[str, object], fits: Callable[[int], bool]
 ) -> None:

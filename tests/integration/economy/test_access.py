@@ -35,6 +35,8 @@ TABLE: list[tuple[str, str, dict[str, object] | None, frozenset[str]]] = [
     ("GET", "/reward/{creator}/breakdown", None, OWN),
     ("GET", "/reward/breakdown/{creator}", None, OWN),
     ("GET", "/reward/{creator}/statements", None, OWN),
+    ("GET", "/reward/periods", None, MONEY),
+    ("POST", "/reward/periods", {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}, MONEY),
     ("GET", "/reward/statements", None, EVERYBODY),
     ("GET", "/reward/statements/{statement}", None, OWN),
     ("GET", "/reward/statements/{statement}/csv", None, OWN),

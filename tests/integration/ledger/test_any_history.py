@@ -1,19 +1,17 @@
 """Random histories of the ledger, beside a ledger of a few dictionaries that does what the rules say.
 
 Requests are made, repeated, made otherwise under the same key, put together into one transaction, and cut off by a
-crash after any statement. After every step each account has what the model says; SOAK=100 makes longer histories.
+crash after any statement. After every step each account has what the model says; `make soak` makes longer histories.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -22,12 +20,13 @@ from popoff.kernel.errors import DomainError
 from popoff.kernel.money import Minor
 from popoff.ledger import queries, service
 from popoff.ledger.rules import MINTING, Account, Kind, Move, fingerprint
+from tests.support import histories
+from tests.support.crash import Crash, Fuse
 from tests.support.ledger import BANK, MINT, PLATFORM, prove, wallet
 
 WALLETS = [wallet(person) for person in (1, 2, 3)]
 ESCROWS = [Account(Kind.GIFTS, person) for person in (1, 2)]
 ACCOUNTS = [*WALLETS, *ESCROWS, PLATFORM, MINT, BANK]
-SOAK = int(os.environ.get("SOAK", "1"))
 
 accounts = st.sampled_from(ACCOUNTS)
 spenders = st.sampled_from([account for account in ACCOUNTS if account.kind not in MINTING])
@@ -42,10 +41,6 @@ credit) | ("reverse", key, transfer key)"""
 
 class Refused(Exception):
     """With the code that the ledger should answer."""
-
-
-class Crash(Exception):
-    """The process died."""
 
 
 @dataclass
@@ -134,20 +129,6 @@ class Model:
         return False
 
 
-class Fuse:
-    """Makes the process die after so many statements more."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-
-    def burn(self, *_: object) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Crash
-
-
 FUSE = Fuse()
 
 
@@ -186,17 +167,11 @@ class AnyHistory(RuleBasedStateMachine):
         """Requests of one transaction: all of them act, or none when there is a crash."""
         model = self.model.copy()
         try:
-            with db.session.begin_nested():
-                db.session.connection()
-                FUSE.left = crash_after
+            with FUSE.lit(crash_after):
                 for request in requests:
                     self.compare(model, request)
-                FUSE.left = None
         except Crash:
-            db.session.expire_all()
             return
-        finally:
-            FUSE.left = None
         self.model = model
 
     def compare(self, model: Model, request: Request) -> None:
@@ -279,24 +254,7 @@ class AnyHistory(RuleBasedStateMachine):
         db.session.rollback()
 
 
-@pytest.fixture
-def fuse(session: sa.orm.Session) -> Iterator[None]:
-    sa.event.listen(db.engine, "before_cursor_execute", FUSE.burn)
-    sa.event.listen(db.engine, "after_cursor_execute", FUSE.burn)
-    yield
-    for moment in ("before_cursor_execute", "after_cursor_execute"):
-        sa.event.remove(db.engine, moment, FUSE.burn)
-
-
-@pytest.mark.timeout(3600)
-def test_any_history_leaves_the_books_right(fuse: None) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        AnyHistory,
-        settings=settings(
-            max_examples=50 * SOAK,
-            stateful_step_count=50,
-            deadline=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+@pytest.mark.timeout(36_000)
+def test_any_history_leaves_the_books_right(session: sa.orm.Session) -> None:
+    with FUSE.connected():
+        run_state_machine_as_test(AnyHistory, settings=histories.settings(examples=120))  # type: ignore[no-untyped-call]

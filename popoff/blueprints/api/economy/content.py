@@ -10,11 +10,14 @@ from flask_restx import Namespace
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, RootModel, WithJsonSchema
 
 from popoff.blueprints.api.docs import gives, refuses
+from popoff.blueprints.api.economy import money
+from popoff.blueprints.api.economy.gifts import Gift, gift_row
 from popoff.blueprints.api.economy.resource import EconomyResource, PageQuery, page
 from popoff.kernel.errors import Forbidden, Invalid
 from popoff.media import rules
 from popoff.media import service as posts
 from popoff.media.rules import PostKind
+from popoff.rewards import queries as rewards
 from popoff.scoring import content as listing
 from popoff.scoring import queries, service
 from popoff.social import queries as social
@@ -102,6 +105,10 @@ class Content(BaseModel):
     contentQuality: ContentQuality  # noqa: N815
 
 
+class WholeContent(Content):
+    gifts: list[Gift] = Field(description="The latest: all of them for its author, else those you gave.")
+
+
 class Contents(RootModel[list[Content]]):
     """The newest first."""
 
@@ -163,13 +170,15 @@ def _refuse_unknown_filters() -> None:
 
 @api.route("/<uuid:content_id>/")
 class ContentItem(EconomyResource):
-    @gives(api, Content, "The post.")
+    @gives(api, WholeContent, "The post.")
     @refuses(api, s404="post_not_found")
     @signed_in
     def get(self, content_id: UUID) -> Response:
         """A post of yours, or one that everybody may see."""
-        post = social.reachable_content(auth.me().user_id, content_id)
-        return json_response(listing.rows([post.id])[0])
+        me = auth.me().user_id
+        post = social.reachable_content(me, content_id)
+        gifts = rewards.of_post(post.id, None if money.reads_money() else me)
+        return json_response({**listing.rows([post.id])[0], "gifts": [gift_row(gift) for gift in gifts]})
 
     @gives(api, Content, "Changed.")
     @refuses(

@@ -87,7 +87,7 @@ class GiftList(EconomyResource):
     def post(self, body: GiftBody) -> Response:
         """Give to the creator of a post. Without a key each request is a gift of its own."""
         given = gifts.give(auth.me().user_id, body.creator, body.content, body.amount, money.key())
-        return json_response(_row(queries.gift(given.public_id)), 201)
+        return json_response(gift_row(queries.gift(given.public_id)), 201)
 
 
 @api.route("/sent/<uuid:user_id>/")
@@ -134,10 +134,11 @@ class Reversal(EconomyResource):
         if me in (gift.giver_id, gift.creator_id):
             raise Forbidden("Somebody without a part in this has to decide.", code="own_matter")
         gifts.reverse(gift_id, by=me, reason=body.reason)
-        return json_response(_row(queries.gift(gift_id)))
+        return json_response(gift_row(queries.gift(gift_id)))
 
 
-def _row(gift: GiftView) -> dict[str, Any]:
+def gift_row(gift: GiftView) -> dict[str, Any]:
+    """A gift as JSON."""
     return {
         "id": gift.public_id,
         "consumerId": _ref(gift.giver_ref),
@@ -161,7 +162,7 @@ def _rows(found: list[GiftView], other: str) -> list[dict[str, Any]]:
     profiles = dict(zip(users, people.profiles(list(users.values())), strict=True))
     names = queries.content_names([gift.post_id for gift in found])
     return [
-        _row(gift)
+        gift_row(gift)
         | {
             other: profiles.get(user_id),
             "content": _named(names.get(gift.post_id)),

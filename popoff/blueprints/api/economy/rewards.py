@@ -4,24 +4,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from flask import Response
 from flask_restx import Namespace
-from pydantic import BaseModel, Field, RootModel
+from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 import config
 from popoff.accounts import queries as accounts
+from popoff.accounts.rules import Permission
 from popoff.blueprints.api.docs import gives, refuses
 from popoff.blueprints.api.economy import money
 from popoff.blueprints.api.economy.resource import EconomyResource
 from popoff.kernel.clock import rfc3339
-from popoff.rewards import queries, statements
+from popoff.rewards import periods, queries, statements
 from popoff.rewards.queries import Breakdown, ContentReward, StatementView
 from popoff.scoring import queries as scoring
 from popoff.web import auth
-from popoff.web.access import signed_in
+from popoff.web.access import needs, signed_in
+from popoff.web.parsing import Input, takes
 from popoff.web.responses import json_response
 
 api = Namespace("reward", path="/reward", description="What creators earn. Everybody sees their own.")
@@ -105,6 +107,31 @@ class FullStatement(Statement):
     lines: list[StatementLine]
 
 
+class PeriodBody(Input):
+    incomplete: ClassVar[str] = "Missing required fields"
+
+    start: AwareDatetime = Field(alias="from", description="RFC 3339.")
+    end: AwareDatetime = Field(alias="to", description="RFC 3339, not included; one to come means now.")
+    ad_pool: money.Amount | None = Field(None, alias="adPool", description="AD_POOL without.")
+    creator_fund: money.Amount | None = Field(None, alias="creatorFund", description="CREATOR_FUND without.")
+
+
+class Period(BaseModel):
+    id: str
+    periodStart: str
+    periodEnd: str
+    state: str = Field(description="closing, frozen (being paid) or closed.")
+    adPool: float
+    creatorFund: float
+    statements: int
+    total: float = Field(description="What all statements come to.")
+    currency: str
+
+
+class Periods(RootModel[list[Period]]):
+    """The latest first."""
+
+
 class File(RootModel[str]):
     """A file."""
 
@@ -142,6 +169,32 @@ class BreakdownItem(EconomyResource):
                 "contentBreakdown": [_content(earned, content) for content in earned.contents],
             }
         )
+
+
+@api.route("/periods/")
+class PeriodList(EconomyResource):
+    @gives(api, Periods, "The latest first.")
+    @refuses(api, s403="forbidden")
+    @needs(Permission.READ_MONEY)
+    def get(self) -> Response:
+        """The periods that were closed, or are being closed."""
+        return json_response([_period(period) for period in queries.periods()])
+
+    @gives(api, Period, "It is being closed; asked again, the same period.", status=202)
+    @refuses(
+        api,
+        s400="invalid, invalid_amount, invalid_period",
+        s403="forbidden, cross_site_request",
+        s409="period_overlaps, period_closing",
+    )
+    @needs(Permission.DECIDE_PAYOUTS)
+    @takes(PeriodBody)
+    def post(self, body: PeriodBody) -> Response:
+        """Close a period: a job writes its statements and pays them."""
+        period = periods.close(
+            body.start, body.end, by=auth.me().user_id, ad_pool=body.ad_pool, creator_fund=body.creator_fund
+        )
+        return json_response(_period(period), 202)
 
 
 @api.route("/statements/")
@@ -258,6 +311,21 @@ def _statement(statement: Any, period: Any) -> dict[str, Any]:
         "fundReward": money.amount(statement.fund_reward),
         "late": money.amount(statement.late),
         "total": money.amount(statement.total),
+        "currency": config.current().currency,
+    }
+
+
+def _period(period: Any) -> dict[str, Any]:
+    count, total = queries.paid_by(period.id)
+    return {
+        "id": period.public_id,
+        "periodStart": rfc3339(period.starts_at),
+        "periodEnd": rfc3339(period.ends_at),
+        "state": period.state,
+        "adPool": money.amount(period.ad_pool),
+        "creatorFund": money.amount(period.creator_fund),
+        "statements": count,
+        "total": money.amount(total),
         "currency": config.current().currency,
     }
 
