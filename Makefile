@@ -17,7 +17,7 @@ test: $(VENV)/installed-dev system ## Lint, type checks and all tests, with cove
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/coverage erase
 	@$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report= $(ARGS)
-	@$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
+	@$(BIN)/coverage report --skip-covered --sort=cover --fail-under=90
 
 .PHONY: soak
 soak: $(VENV)/installed-dev ## Random histories of money, SOAK times as many as in `make test` (SOAK=20)

@@ -73,7 +73,7 @@ class Settings:
     ffmpeg_path: str = setting("FFMPEG_PATH", "", help="ffmpeg to use; empty: the one that comes with imageio-ffmpeg")
     ffmpeg_threads: int = setting("FFMPEG_THREADS", 0, help="threads of one ffmpeg; 0: one for each core")
     job_memory_bytes: int = setting("JOB_MEMORY_BYTES", 4 * 1024**3, help="memory one media process may take, bytes")
-    job_attempts: int = setting("JOB_ATTEMPTS", 8, help="tries of a job before it counts as failed; 8 outlast an outage of an hour")
+    job_attempts: int = setting("JOB_ATTEMPTS", 8, help="tries of a job before it counts as failed; 8 take an hour")
 
     # insight
     openai_api_key: str = setting("OPENAI_API_KEY", "", help="set: embeddings and speech come from this provider")

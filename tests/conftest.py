@@ -8,6 +8,7 @@ a database of its own where commits are real: for threads that race. `live_platf
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,9 +46,12 @@ def services() -> platform.TestServices:
     return platform.session_services()
 
 
-@pytest.fixture(scope="session")
-def worker_id(request: pytest.FixtureRequest) -> str:
-    return str(getattr(request.config, "workerinput", {}).get("workerid", "main"))
+@pytest.fixture(scope="session", autouse=True)
+def _plain_signals() -> None:
+    """What tests start inherits what we ignore: SIGINT where the shell runs us in the background, SIGHUP by nohup."""
+    for signum, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
