@@ -38,8 +38,9 @@ class Fuse:
         finally:
             self._left = None
 
-    def burn(self, *_: object) -> None:
-        if self._left is not None:
+    def burn(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+        """Savepoints stand for transactions here: they work, or all is over anyway."""
+        if self._left is not None and not statement.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
             self._left -= 1
             if self._left < 0:
                 self._left = None

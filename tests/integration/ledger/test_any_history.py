@@ -257,4 +257,4 @@ class AnyHistory(RuleBasedStateMachine):
 @pytest.mark.timeout(36_000)
 def test_any_history_leaves_the_books_right(session: sa.orm.Session) -> None:
     with FUSE.connected():
-        run_state_machine_as_test(AnyHistory, settings=histories.settings(examples=120))  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(AnyHistory, settings=histories.settings(examples=100))  # type: ignore[no-untyped-call]
