@@ -59,7 +59,7 @@ pools = st.none() | st.integers(0, 100_000)
 
 @dataclass(frozen=True)
 class Scene:
-    """People 0 to 2 have posted and earned, everybody gives and watches, and three of the staff look after the money."""
+    """People 0 to 2 have posted and earned, everybody gives and watches, three of the staff look after the money."""
 
     users: list[int]
     refs: list[UUID]
