@@ -1,0 +1,42 @@
+"""`python -m models_ml.evaluate [MODEL ...] [--quick]`: what each model shows on material it was not trained on."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models_ml.train import MODELS
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A line of the table: what was measured, what came out, and what it is held to (empty: nothing)."""
+
+    model: str
+    what: str
+    value: float
+    target: str
+    reached: bool
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print one table over all models; exit code 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m models_ml.evaluate", description=__doc__)
+    parser.add_argument("models", nargs="*", choices=[*MODELS, []], default=list(MODELS))
+    parser.add_argument("--quick", action="store_true", help="less material: a rough look in about a minute")
+    options = parser.parse_args(arguments)
+    figures: list[Figure] = []
+    for model in options.models or MODELS:
+        figures += importlib.import_module(f"models_ml.{model}.evaluate").evaluate(quick=options.quick)
+    width = max(len(figure.what) for figure in figures)
+    for figure in figures:
+        verdict = "" if not figure.target else "  reached" if figure.reached else "  MISSED"
+        print(f"{figure.model:<11} {figure.what:<{width}} {figure.value:>9.4f}  {figure.target}{verdict}")
+    return 0 if all(figure.reached for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
