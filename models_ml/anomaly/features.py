@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from models_ml.anomaly.alarms import LOUD, alarms
 from models_ml.anomaly.simulate import DAILY_LIMIT
 from models_ml.anomaly.windows import DAY, EVER, HOUR, Floats, Ints, Rings, Series, distinct
 
@@ -78,6 +79,14 @@ FEATURES: dict[str, Feature] = {
     "post_others": Feature(-1, "log2(1 + n)", "gifts of others to this post in 3 days"),
     "hour_others": Feature(-1, "log2(1 + n)", "gifts of others to this creator within an hour"),
     "income_surprise": Feature(1, "log2 ratio", "the creator's income of a day to the mean of 30 days before"),
+    "alarms": Feature(1, "number", "of the plain alarms that ring"),
+    "giver_alarms": Feature(1, "number", "mean of alarms over the giver's gifts of 14 days, and two gifts with one"),
+    "giver_loud": Feature(1, "log2(1 + n)", f"gifts of the giver in 14 days with {LOUD} alarms or more"),
+    "creator_alarms": Feature(1, "number", "mean of alarms over gifts to the creator in 14 days, and two with one"),
+    "creator_loud": Feature(1, "log2(1 + n)", f"gifts to the creator in 14 days with {LOUD} alarms or more"),
+    "pair_alarms": Feature(1, "number", "mean of alarms between these two in 14 days, and two gifts with one"),
+    "pair_loud": Feature(1, "log2(1 + n)", f"gifts between these two in 14 days with {LOUD} alarms or more"),
+    "loud_givers": Feature(1, "log2(1 + n)", "people who made such gifts to the creator in 14 days"),
 }
 NAMES = list(FEATURES)
 
@@ -138,6 +147,7 @@ def features(
         for measure in (_amounts, _pace, _habits, _pairs, _repetition, _inflows, _crowd):
             columns |= measure(book)
         columns |= _limits(book, daily_limit) | _rings(book)
+        columns |= alarms(columns, book.giver, book.creator, book.pair, book.time)
     frame = pd.DataFrame({name: columns.get(name, np.empty(0)) for name in NAMES}, index=gifts.index)
     return frame.astype(np.float32)
 
