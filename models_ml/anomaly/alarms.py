@@ -45,6 +45,12 @@ ALARMS: dict[str, Callable[[Columns], np.ndarray]] = {
 }
 
 
+def ringing(row: Mapping[str, float]) -> list[str]:
+    """Which alarms ring for one row."""
+    columns = {name: np.array([value]) for name, value in row.items()}
+    return [name for name, alarm in ALARMS.items() if alarm(columns)[0]]
+
+
 def rung(columns: Columns) -> Floats:
     """How many alarms ring for each row, shape (n,)."""
     return np.sum([alarm(columns) for alarm in ALARMS.values()], axis=0).astype(np.float64)

@@ -135,7 +135,7 @@ class _Book:
 def features(
     gifts: pd.DataFrame, people: pd.DataFrame, grants: pd.DataFrame, daily_limit: int = DAILY_LIMIT
 ) -> pd.DataFrame:
-    """One row of FEATURES for each gift, in the order and with the index of `gifts`; float32, NaN where it says missing.
+    """One row of FEATURES for each gift, in the order and with the index of `gifts`; float32, NaN for what is missing.
 
     `gifts`: time (UTC), giver, creator, amount (minor units), post; `people`: person, joined (UTC), and whoever is not
     there has no age; `grants`: wallet, time (UTC), amount (minor units), top-ups too; `daily_limit`: minor units.
@@ -294,9 +294,7 @@ def _crowd(book: _Book) -> dict[str, Floats]:
 
     post, post_pair = Series(book.post, book.time), Series(_together(book.post, book.giver), book.time)
     span = book.time - 3 * DAY
-    others = post.count(book.post, span, book.time) - post_pair.count(
-        _together(book.post, book.giver), span, book.time
-    )
+    others = post.count(book.post, span, book.time) - post_pair.count(_together(book.post, book.giver), span, book.time)
     hour = book.by_creator.count(book.creator, book.earlier, book.time)
     own = book.by_pair.count(book.pair, book.earlier, book.time)
     usual = book.by_creator.total(book.creator, book.time - MONTH - DAY, book.time - DAY) / 30

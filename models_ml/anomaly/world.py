@@ -84,7 +84,9 @@ class World:
             joined=joined,
             level=float(rng.normal(5.5, 0.9)),
             spread=float(rng.uniform(0.25, 0.8)),
-            peak=float(rng.choice([rng.normal(19.5, 2.5), rng.normal(12.5, 3), rng.uniform(0, 24)], p=[0.6, 0.25, 0.15])),
+            peak=float(
+                rng.choice([rng.normal(19.5, 2.5), rng.normal(12.5, 3), rng.uniform(0, 24)], p=[0.6, 0.25, 0.15])
+            ),
             width=float(rng.uniform(1, 3.5)),
             rate=float(rng.gamma(0.9, 0.13)) if active else 0.0,
         )
@@ -108,7 +110,9 @@ class World:
     def creators_by_fame(self, size: int, power: float = 0.9) -> list[int]:
         """Different creators, the famous ones more often; a negative power turns that round."""
         weights = np.array(self.popularity) ** power
-        found = self.rng.choice(len(self.creators), size=min(size, len(weights)), replace=False, p=weights / weights.sum())
+        found = self.rng.choice(
+            len(self.creators), size=min(size, len(weights)), replace=False, p=weights / weights.sum()
+        )
         return [self.creators[index] for index in found]
 
     def amounts(self, level: float, spread: float, size: int) -> list[int]:
@@ -123,7 +127,9 @@ class World:
         hour = self.rng.normal(person.peak, person.width, whole.size) % 24
         return whole * DAY + hour * HOUR
 
-    def give(self, time: float, giver: int, creator: int, amount: float, kind: str = HONEST, post: int | None = None) -> None:
+    def give(
+        self, time: float, giver: int, creator: int, amount: float, kind: str = HONEST, post: int | None = None
+    ) -> None:
         """Record a gift that can be: within the economy's time, after both joined, and to somebody else."""
         begun = max(self.people[giver].joined, self.people[creator].joined, 0.0)
         if giver != creator and begun < time < self.end:
