@@ -40,9 +40,9 @@ def on_real(model: registry.Model, test: pd.DataFrame, learnt: pd.DataFrame) -> 
     `gain_<figure>_over_<baseline>` is positive when the model is better; `certainty_...` is the share of resamples of
     the videos (paired bootstrap) in which it is.
     """
-    posts, scale = columns.checked(test, later=True), learning.scale_of(model, "kuairand")
+    posts = columns.checked(test, later=True)
     posts["moment"], posts["post"] = test.moment, test.post
-    answers = {"model": learning.rates(model, posts, scale)} | _baselines(model, posts, learnt)
+    answers = {"model": learning.rates(model, posts, kuairand.NAME)} | _baselines(model, posts, learnt)
     losses = {name: measures.log_losses(posts, rates) for name, rates in answers.items()}
     found = {f"log_loss_{name}": float(each.mean()) for name, each in losses.items()}
     found |= {f"ndcg_{name}": measures.mean_ndcg(posts, rates) for name, rates in answers.items()}
@@ -113,7 +113,7 @@ def _drawn(found: Mapping[str, float]) -> list[Figure]:
 
 def _baselines(model: registry.Model, posts: pd.DataFrame, learnt: pd.DataFrame) -> dict[str, Numbers]:
     """Like rates by the baselines, those on another scale calibrated on the training moments."""
-    scale = learning.scale_of(model, "kuairand")
+    scale = learning.scale_of(model, kuairand.NAME)
     shrunk, before = (special.logit(baselines.shrunk(each, scale)) for each in (posts, learnt))
     return {
         "raw": baselines.raw(posts),

@@ -12,7 +12,7 @@ from models_ml.retrain import Judge
 
 def answers(model: Model, fresh: pd.DataFrame) -> Numbers:
     """The like rate that the model foresees for each post."""
-    return learning.rates(model, columns.checked(fresh, later=True), learning.scale_of(model))
+    return learning.rates(model, columns.checked(fresh, later=True))
 
 
 def figure(fresh: pd.DataFrame, rates: Numbers) -> float:

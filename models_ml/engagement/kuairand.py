@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+NAME = "kuairand"
 DATA = Path(__file__).parents[3] / "shared" / "data" / "kuairand_likes"
 """Where the data is looked for when nothing is said: beside the project."""
 MOMENTS = (1.0, 6.0, 24.0, 72.0)

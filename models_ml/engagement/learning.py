@@ -3,12 +3,13 @@
     log odds of the later like rate = log odds of the shrunk like rate + trees(features)
 
 The first term is the beta-binomial mean, the trees correct it by what else is known. Both are monotone, so the sum is.
+What is usual, and the trees, belong to where posts come from: a model has one booster and one scale for each source,
+under the same name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,51 +30,45 @@ PARAMETERS: Mapping[str, Any] = {
     "eta": 0.05,
     "max_depth": 4,
     "min_child_weight": 1,
-    "lambda": 5.0,
+    "lambda": 1.0,
     "subsample": 0.7,
     "colsample_bynode": 0.7,
-    "max_bin": 128,
+    "max_bin": 1024,
     "monotone_constraints": boosting.monotone(CONSTRAINTS.values()),
 }
 ROUNDS = 200
-
-
-@dataclass(frozen=True)
-class Material:
-    """Checked posts with later counts, the scale they are seen on, and as how many posts they count together."""
-
-    posts: pd.DataFrame
-    scale: Scale
-    weight: float
+PLATFORM = "platform"
+"""The source of the posts that are scored; others are there to be measured on."""
 
 
 def learn(
-    materials: Sequence[Material], seed: int, client: Client | None = None, progress: int = 0, rounds: int = ROUNDS
+    posts: pd.DataFrame, scale: Scale, seed: int, client: Client | None = None, progress: int = 0, rounds: int = ROUNDS
 ) -> xgb.Booster:
-    """The trees, from one or more materials, each seen on its own scale; every post of a material weighs the same."""
+    """The trees, from checked posts with later counts; every post weighs the same."""
     rows = boosting.Rows(
-        features=np.concatenate([features(material.posts, material.scale) for material in materials]),
+        features=features(posts, scale),
         names=FEATURES,
-        labels=np.concatenate([(m.posts.later_likes / m.posts.later_views).to_numpy() for m in materials]),
-        weights=np.concatenate([np.full(len(m.posts), m.weight / len(m.posts)) for m in materials]),
-        margins=np.concatenate([offset(material.posts, material.scale) for material in materials]),
+        labels=(posts.later_likes / posts.later_views).to_numpy(np.float64),
+        weights=np.ones(len(posts)),
+        margins=offset(posts, scale),
     )
     return boosting.fit(rows, {**PARAMETERS, "seed": seed}, rounds, client, progress)
 
 
-def scale_of(model: registry.Model, name: str = "platform") -> Scale:
-    """A scale out of the model's card. Raises Refused when it has none of this name."""
+def scale_of(model: registry.Model, source: str = PLATFORM) -> Scale:
+    """A source's scale out of the model's card. Raises Refused when it has none."""
     try:
-        return Scale.from_json(model.card.parameters["scales"][name])
+        return Scale.from_json(model.card.parameters["scales"][source])
     except (KeyError, TypeError) as error:
-        raise registry.Refused(f"{model.version} has no scale {name!r} in its card.") from error
+        raise registry.Refused(f"{model.version} has no scale {source!r} in its card.") from error
 
 
-def rates(model: registry.Model, posts: pd.DataFrame, scale: Scale) -> Numbers:
-    """The like rate to expect of checked posts from now on, 0..1, shape (n,)."""
-    return from_trees(model.predict(features(posts, scale)), posts, scale)
+def rates(model: registry.Model, posts: pd.DataFrame, source: str = PLATFORM) -> Numbers:
+    """The like rate to expect of checked posts of a source from now on, 0..1, shape (n,)."""
+    return np.asarray(special.expit(margins(model, posts, scale_of(model, source), source)), dtype=np.float64)
 
 
-def from_trees(answers: Numbers, posts: pd.DataFrame, scale: Scale) -> Numbers:
-    """The rate out of what the trees answer alone (a probability without the margin that they began at)."""
-    return np.asarray(special.expit(special.logit(answers) + offset(posts, scale)), dtype=np.float64)
+def margins(model: registry.Model, posts: pd.DataFrame, scale: Scale, source: str = PLATFORM) -> Numbers:
+    """The log odds of these rates. The booster alone answers a probability without the margin that it began at."""
+    trees = special.logit(model.predict(features(posts, scale), source))
+    return np.asarray(trees + offset(posts, scale), dtype=np.float64)

@@ -47,9 +47,9 @@ def score(frame: pd.DataFrame, model: registry.Model | None = None) -> pd.DataFr
     if posts.empty:
         return pd.DataFrame({"score": [], "reasons": [], "evidence": []}, index=frame.index)
     rows = features(posts, scale)
-    margin = special.logit(learning.from_trees(model.predict(rows), posts, scale))
+    margin = learning.margins(model, posts, scale)
     scores = _points(margin, posts, scale)
-    moved = _moved(margin, scores, model.contributions(rows), posts, scale)
+    moved = _moved(margin, scores, model.contributions(rows, learning.PLATFORM), posts, scale)
     weight = evidence(posts, scale)
     said = np.where(weight < THIN, "thin", np.where(weight < MUCH, "some", "much"))
     reasons = [_reasons(post, points, scale) for post, points in zip(posts.to_dict("records"), moved, strict=True)]
@@ -90,9 +90,9 @@ def _reasons(post: dict[Any, Any], points: Numbers, scale: Scale) -> list[dict[s
 
 def _text(name: str, post: dict[Any, Any], scale: Scale) -> str:
     """What was counted, and what is usual."""
-    views = f"{post['views']:.0f} views"
+    views = _many(post["views"], "views")
     if name in ("likes", "comments", "shares"):
-        return f"{post[name]:.0f} {name} in {views} (usual: {getattr(scale, name).mean:.1%})"
+        return f"{_many(post[name], name)} in {views} (usual: {getattr(scale, name).mean:.1%})"
     if name == "watched":
         if np.isnan(post["length_ms"]) or not post["views"]:
             return "How much of it is watched is not known"
@@ -109,3 +109,7 @@ def _text(name: str, post: dict[Any, Any], scale: Scale) -> str:
         known = not np.isnan(post["age_hours"])
         return f"It is {post['age_hours']:.0f} hours old" if known else "Its age is not known"
     return f"It has {views}"
+
+
+def _many(count: float, things: str) -> str:
+    return f"{count:.0f} {things.removesuffix('s') if count == 1 else things}"
