@@ -1,0 +1,40 @@
+"""`python -m models_ml.quality FILE [--caption TEXT] [--tag TAG ...]`: the scores of a film, as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from models_ml.quality.score import score
+from models_ml.registry import Refused
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print scores, feedback, measurements and the model's version; 1 and a sentence when FILE cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m models_ml.quality", description=__doc__)
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("--caption", default="", metavar="TEXT")
+    parser.add_argument("--tag", action="append", default=[], metavar="TAG")
+    options = parser.parse_args(arguments)
+    try:
+        made = score(options.file, options.caption, options.tag)
+    except Refused as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return 1
+    if made.unreadable:
+        sys.stderr.write(f"{made.missing}\n")
+        return 1
+    answer = {
+        "scores": made.scores,
+        "feedback": made.feedback,
+        "measurements": made.measurements,
+        "model": made.model,
+    }
+    print(json.dumps(answer, indent=1, ensure_ascii=False, allow_nan=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
