@@ -1,4 +1,4 @@
-"""What is learnt from and measured on: nothing of the future in what is known, no video on both sides, sound figures."""
+"""What is learnt from and measured on: no future in what is known, no video on both sides, sound figures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows() -> pd.DataFrame:
 
 
 def test_what_comes_after_a_moment_changes_nothing_that_is_known_at_it(rows: pd.DataFrame) -> None:
-    known = list(columns.COUNTS) + ["length_ms"]
+    known = [*columns.COUNTS, "length_ms"]
     age = (rows.time_ms - rows.groupby("video_id").time_ms.transform("min")) / 3_600_000
     other = rows.assign(**{name: rows[name].where(age <= 6, 1 - rows[name]) for name in ("label", "is_comment")})
     before, after = (kuairand.moments(each, *PARTS).query("moment == 6") for each in (rows, other))
