@@ -62,6 +62,8 @@ FEATURES: dict[str, Feature] = {
     "balance": Feature(1, "share", "the less to the more of what the two gave one another in 30 days"),
     "ring": Feature(0, "people", "in the smallest ring of 14 days that the gift closes; 0 for none"),
     "ring_count": Feature(1, "log2(1 + n)", "gifts of the giver in 30 days that closed a ring"),
+    "turnover": Feature(1, "share", "the less to the more of what the giver gave, and got, in 30 days"),
+    "handed_on": Feature(1, "log2(1 + n)", "gifts of the giver in 14 days within 15 % of the last they had got"),
     "limit_share": Feature(1, "share", "of the daily limit that the giver gave so far this day (UTC)"),
     "near_limit_days": Feature(1, "days", f"of the last 7 on which the giver gave {NEAR_LIMIT:.0%} of the limit"),
     "same_amounts": Feature(1, "gifts", f"of the giver's last {BACK} within 5 % of this amount"),
@@ -76,6 +78,9 @@ FEATURES: dict[str, Feature] = {
     "young_share": Feature(1, "share", "of the creator's income of 7 days from accounts younger than 7 days"),
     "young_givers": Feature(1, "log2(1 + n)", "such accounts that gave to the creator in 7 days"),
     "new_share": Feature(1, "share", "of the creator's income of 7 days from people who first gave in these days"),
+    "cohort": Feature(1, "share", "of the creator's givers of 7 days whose account opened on the giver's day"),
+    "like_others": Feature(1, "share", "of others' gifts to the creator in 7 days that are of about this amount"),
+    "strangers": Feature(1, "share", "of the creator's givers of 7 days who, new to them, gave most of a day's inflow"),
     "post_others": Feature(-1, "log2(1 + n)", "gifts of others to this post in 3 days"),
     "hour_others": Feature(-1, "log2(1 + n)", "gifts of others to this creator within an hour"),
     "income_surprise": Feature(1, "log2 ratio", "the creator's income of a day to the mean of 30 days before"),
@@ -144,7 +149,7 @@ def features(
     book = _Book(gifts, people, grants)
     columns: dict[str, Floats] = {}
     if len(gifts):
-        for measure in (_amounts, _pace, _habits, _pairs, _repetition, _inflows, _crowd):
+        for measure in (_amounts, _pace, _habits, _pairs, _turnover, _repetition, _inflows, _crowd, _company):
             columns |= measure(book)
         columns |= _limits(book, daily_limit) | _rings(book)
         columns |= alarms(columns, book.giver, book.creator, book.pair, book.time)
@@ -231,6 +236,38 @@ def _pairs(book: _Book) -> dict[str, Floats]:
         "creator_givers": np.log2(1 + givers),
         "back": np.log10(1 + back),
         "balance": np.minimum(forth, back) / np.maximum(np.maximum(forth, back), 1),
+    }
+
+
+def _turnover(book: _Book) -> dict[str, Floats]:
+    """Whether the giver passes on what others gave them."""
+    given, got = book.given(MONTH), book.by_creator.total(book.giver, book.time - MONTH, book.time)
+    last = book.by_creator.latest(book.giver, book.time, book.amount[book.by_creator.order])
+    alike = np.abs(np.log(np.maximum(book.amount, 1) / np.maximum(last, 1))) < 0.15
+    handed = Series(book.giver, book.time, alike.astype(np.float64))
+    return {
+        "turnover": np.minimum(given, got) / np.maximum(np.maximum(given, got), 1),
+        "handed_on": np.log2(1 + handed.total(book.giver, book.time - FORTNIGHT, book.time)),
+    }
+
+
+def _company(book: _Book) -> dict[str, Floats]:
+    """Whether those who give to the creator are of one make: opened together, of one amount, strangers who empty."""
+    givers = distinct(book.creator, book.giver, book.time, WEEK)
+    opened = np.nan_to_num(book.joined[book.giver] // DAY, nan=-EVER).astype(np.int64)
+    batch = _together(book.creator, np.unique(opened, return_inverse=True)[1].astype(np.int64))
+    size = _together(book.creator, np.round(np.log(np.maximum(book.amount, 1)) * 10).astype(np.int64))
+    own = _together(size, book.giver)
+    since = book.time - WEEK
+    alike = Series(size, book.time).count(size, since, book.time) - Series(own, book.time).count(own, since, book.time)
+    others = book.by_creator.count(book.creator, since, book.time) - book.by_pair.count(book.pair, since, book.time)
+    first = book.time[book.by_pair.order[book.by_pair.first(book.pair)]]
+    emptied = (book.flown(DAY) > 0) & (book.to_creator(DAY) >= 0.5 * book.flown(DAY))
+    strange = distinct(book.creator, book.giver, book.time, WEEK, use=emptied & (book.time - first < DAY))
+    return {
+        "cohort": (distinct(batch, book.giver, book.time, WEEK) - 1) / (givers + 1),
+        "like_others": alike / (others + 2),
+        "strangers": strange / (givers + 1),
     }
 
 
@@ -329,10 +366,11 @@ def _rings(book: _Book) -> dict[str, Floats]:
 
 
 def _seconds(times: pd.Series, begun: pd.Timestamp) -> Ints:
-    return ((pd.to_datetime(times, utc=True) - begun) // pd.Timedelta(seconds=1)).to_numpy(np.int64)
+    return np.asarray((pd.to_datetime(times, utc=True) - begun) // pd.Timedelta(seconds=1), dtype=np.int64)
 
 
 def _together(one: Ints, other: Ints) -> Ints:
+    """A code for each pair of codes, none of them negative."""
     return np.unique(one * (int(other.max(initial=0)) + 1) + other, return_inverse=True)[1].astype(np.int64)
 
 

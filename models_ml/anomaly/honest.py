@@ -43,6 +43,8 @@ def live(world: World) -> None:
     _patrons(world)
     _promotions(world)
     _generous_days(world)
+    _thanks(world)
+    _sprees(world)
 
 
 def _calendar(world: World) -> Floats:
@@ -64,7 +66,9 @@ def _habits(world: World, number: int, calendar: Floats) -> None:
         pause = int(rng.integers(0, world.days))
         weights[pause : pause + int(rng.integers(20, 60))] *= 0.02
     sessions = int(rng.poisson(person.rate * np.count_nonzero(weights)))
-    starts = world.hours(person, rng.choice(world.days, size=sessions, p=weights / weights.sum()))
+    starts = world.hours(
+        person, rng.choice(np.arange(world.days, dtype=float), size=sessions, p=weights / weights.sum())
+    )
     if rng.random() < 0.12:
         trip, length = rng.uniform(0, world.end), rng.uniform(4, 20) * DAY
         starts = np.where((starts > trip) & (starts < trip + length), starts + rng.uniform(-10, 10) * HOUR, starts)
@@ -185,3 +189,25 @@ def _generous_days(world: World) -> None:
                 times = np.sort(world.hours(person, np.full(parts, float(day))))
                 for time, amount in zip(times, shares, strict=True):
                     world.give(float(time), number, int(rng.choice(person.favourites)), amount // 100 * 100 + 100)
+
+
+def _thanks(world: World) -> None:
+    """Somebody thanks many creators at once with something small, and tops up small change for it."""
+    rng = world.rng
+    for number in rng.permutation(len(world.people))[: len(world.people) // 60]:
+        time, amount = float(rng.uniform(0, world.end)), float(rng.integers(2, 80))
+        for creator in world.creators_by_fame(int(rng.integers(5, 30)), 0.6):
+            if rng.random() < 0.3:
+                world.fund(time - 20, int(number), amount * 2)
+            world.give(time, int(number), creator, amount)
+            time += float(rng.exponential(90)) + 5
+
+
+def _sprees(world: World) -> None:
+    """A night of somebody who has come into money: large top-ups, many gifts, to favourites and at any hour."""
+    rng = world.rng
+    for number in rng.permutation(len(world.people))[: len(world.people) // 50]:
+        person, time = world.people[number], float(rng.uniform(0, world.end))
+        for amount in world.amounts(person.level + float(rng.uniform(0.8, 2.5)), 0.6, int(rng.integers(4, 15))):
+            world.give(time, int(number), int(rng.choice(person.favourites)), amount)
+            time += float(rng.exponential(900)) + 10

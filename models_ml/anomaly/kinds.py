@@ -1,15 +1,19 @@
-"""Ten kinds of fraud, one function each: it adds one episode of its kind to an economy.
+"""Fourteen kinds of fraud, one function each: it adds one episode of its kind to an economy.
 
 Every episode draws its own strength: sums, pace, helpers, cover. Accounts made for fraud give a little to others too,
 and those gifts are honest ones in the books. What the kinds are:
 
 * `account_takeover`: somebody else is in an established account: other hours, other amounts, creators never met.
+* `boost_club`: seven to twelve creators agree to give each other the same, round after round, to look loved.
 * `card_testing`: many tiny top-ups and gifts within an hour or two, to see which stolen card still pays.
+* `grant_cashing`: people hand a promotion's grant to one creator, who pays them outside.
 * `reciprocity`: two creators pass about the same back and forth.
 * `repeat_gifting`: one account fires bursts of gifts at one creator, by a script.
 * `ring`: three to six creators pass money round.
 * `self_dealing`: a creator's second account gives to the creator.
+* `sleepers`: old accounts that were bought wake up and give to one creator.
 * `slow_laundering`: one to three mules top up and pass it on at once, about daily, for weeks.
+* `smurfing`: one sum, parted among many mules on one day, comes together again at one creator.
 * `structuring`: day by day just under the daily limit, in parts.
 * `wallet_drain`: wallets are emptied into one creator minutes after a grant or a top-up.
 * `young_farm`: accounts opened within days give what a new account is granted to one creator.
@@ -144,9 +148,9 @@ def wallet_drain(world: World) -> None:
 def young_farm(world: World) -> None:
     rng, first = world.rng, _moment(world, 8)
     creator = _accomplice(world, first)
-    promised = float(rng.choice([500, 1000, 2000]))
+    promised, spread = float(rng.choice([500, 1000, 2000])), float(rng.uniform(0.2, 4))
     for _ in range(int(rng.integers(8, 25))):
-        opened = first + float(rng.uniform(0, 5)) * DAY
+        opened = first + float(rng.uniform(0, spread)) * DAY
         account = world.join(opened, active=False)
         time, parts = opened + float(rng.exponential(8 * HOUR)) + 120, int(rng.integers(1, 4))
         world.fund(opened + 60, account, promised)
@@ -199,16 +203,71 @@ def slow_laundering(world: World) -> None:
             world.give(float(time), mule, creator, amount, "slow_laundering")
 
 
+def boost_club(world: World) -> None:
+    rng = world.rng
+    members = world.creators_by_fame(int(rng.integers(7, 13)), -0.2)
+    time, amount = _moment(world, 12), float(np.exp(rng.normal(6.3, 0.5))) // 50 * 50 + 50
+    for _ in range(int(rng.integers(2, 4))):
+        for giver in rng.permutation(members):
+            for creator in rng.permutation([member for member in members if member != giver])[:4]:
+                sent = amount * rng.choice([1.0, 1.0, 1.5])
+                world.give(time + float(rng.uniform(0, 1.5)) * DAY, int(giver), int(creator), sent, "boost_club")
+        time += float(rng.uniform(2, 4)) * DAY
+
+
+def grant_cashing(world: World) -> None:
+    rng, first = world.rng, _moment(world, 4)
+    creator, granted = _accomplice(world, first), float(rng.choice([1000, 2000, 5000, 10_000]))
+    for _ in range(int(rng.integers(8, 20))):
+        giver, parts = _established(world, first), int(rng.integers(1, 4))
+        world.fund(first, giver, granted)
+        time = first + float(rng.exponential(8 * HOUR))
+        for _ in range(parts):
+            world.give(time, giver, creator, granted * rng.uniform(0.85, 1) / parts // 10 * 10, "grant_cashing")
+            time += float(rng.exponential(600)) + 20
+
+
+def sleepers(world: World) -> None:
+    rng, first = world.rng, _moment(world, 10)
+    creator, level = _accomplice(world, first), float(rng.normal(6.8, 0.6))
+    for _ in range(int(rng.integers(5, 12))):
+        bought = world.join(first - float(rng.uniform(100, 500)) * DAY, active=False)
+        size = int(rng.integers(3, 8))
+        time = first + float(rng.uniform(0, 4)) * DAY
+        for amount in world.amounts(level, 0.2, size):
+            if rng.random() < 0.6:
+                world.fund(time - float(rng.uniform(60, 3600)), bought, amount * rng.uniform(1, 1.3))
+            world.give(time, bought, creator, amount, "sleepers")
+            time += float(rng.exponential(8 * HOUR)) + 60
+
+
+def smurfing(world: World) -> None:
+    rng, first = world.rng, _moment(world, 3)
+    creator, part = _accomplice(world, first), float(np.exp(rng.normal(8.3, 0.5)))
+    for _ in range(int(rng.integers(6, 15))):
+        mule = _mule(world, first)
+        time = first + float(rng.uniform(0, 1)) * DAY
+        for _ in range(int(rng.integers(1, 4))):
+            amount = part * rng.uniform(0.8, 1.1) // 10 * 10
+            world.fund(time - float(rng.uniform(60, 7200)), mule, amount * rng.uniform(1, 1.05))
+            world.give(time, mule, creator, amount, "smurfing")
+            time += float(rng.uniform(1, 10)) * HOUR
+
+
 EPISODES: dict[str, Episode] = {
     episode.__name__: episode
     for episode in (
         account_takeover,
+        boost_club,
         card_testing,
+        grant_cashing,
         reciprocity,
         repeat_gifting,
         ring,
         self_dealing,
+        sleepers,
         slow_laundering,
+        smurfing,
         structuring,
         wallet_drain,
         young_farm,

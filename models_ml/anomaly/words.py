@@ -54,6 +54,8 @@ WORDS: dict[str, Callable[[Row], str]] = {
     "balance": lambda r: f"what the two gave one another is even to {r['balance']:.0%}",
     "ring": lambda r: f"closes a ring of {r['ring']:.0f} people" if r["ring"] else "closes no ring",
     "ring_count": lambda r: f"closed rings with {_n(r['ring_count']):.0f} gifts in 30 days",
+    "turnover": lambda r: f"what the giver gave and got in 30 days is even to {r['turnover']:.0%}",
+    "handed_on": lambda r: f"handed on {_n(r['handed_on']):.0f} gifts in the amount in which they came",
     "limit_share": lambda r: f"gave {r['limit_share']:.0%} of the daily limit this day",
     "near_limit_days": lambda r: f"came near the daily limit on {r['near_limit_days']:.0f} of 7 days",
     "same_amounts": lambda r: f"{r['same_amounts']:.0f} of the giver's last 10 gifts had the same amount",
@@ -68,6 +70,11 @@ WORDS: dict[str, Callable[[Row], str]] = {
     "young_share": lambda r: f"{r['young_share']:.0%} of the creator's income of a week came from young accounts",
     "young_givers": lambda r: f"{_n(r['young_givers']):.0f} young accounts gave to the creator in a week",
     "new_share": lambda r: f"{r['new_share']:.0%} of the creator's income of a week came from new givers",
+    "cohort": lambda r: f"{r['cohort']:.0%} of the creator's givers of a week opened their accounts on the same day",
+    "like_others": lambda r: f"{r['like_others']:.0%} of others' gifts to the creator in a week are of this amount",
+    "strangers": lambda r: (
+        f"{r['strangers']:.0%} of the creator's givers of a week are new and gave what had just come in"
+    ),
     "post_others": lambda r: f"others gave to this post {_n(r['post_others']):.0f} times in 3 days",
     "hour_others": lambda r: f"others gave to this creator {_n(r['hour_others']):.0f} times in this hour",
     "income_surprise": lambda r: f"the creator's income of the day is {_times(r['income_surprise'])} the usual",
