@@ -81,6 +81,7 @@ FEATURES: dict[str, Feature] = {
     "cohort": Feature(1, "share", "of the creator's givers of 7 days whose account opened on the giver's day"),
     "like_others": Feature(1, "share", "of others' gifts to the creator in 7 days that are of about this amount"),
     "strangers": Feature(1, "share", "of the creator's givers of 7 days who, new to them, gave most of a day's inflow"),
+    "stranger_count": Feature(1, "log2(1 + n)", "such givers"),
     "post_others": Feature(-1, "log2(1 + n)", "gifts of others to this post in 3 days"),
     "hour_others": Feature(-1, "log2(1 + n)", "gifts of others to this creator within an hour"),
     "income_surprise": Feature(1, "log2 ratio", "the creator's income of a day to the mean of 30 days before"),
@@ -268,6 +269,7 @@ def _company(book: _Book) -> dict[str, Floats]:
         "cohort": (distinct(batch, book.giver, book.time, WEEK) - 1) / (givers + 1),
         "like_others": alike / (others + 2),
         "strangers": strange / (givers + 1),
+        "stranger_count": np.log2(1 + strange),
     }
 
 

@@ -105,12 +105,18 @@ def _live_events(world: World) -> None:
 
 
 def _viral(world: World) -> None:
-    """A creator goes viral: new people join for them and give from their first day."""
+    """A creator goes viral: new people join for them and give from their first day, and many others give too."""
     rng = world.rng
     for _ in range(max(world.days // 15, 1)):
         creator = world.creators_by_fame(1, 0.3)[0]
         start = float(rng.uniform(2, max(world.days - 5, 3)) * DAY)
-        for _ in range(int(rng.integers(6, 30))):
+        size = int(rng.integers(6, 30))
+        for number in rng.permutation(len(world.people))[: int(size * rng.uniform(0.4, 2))]:
+            person = world.people[number]
+            world.give(
+                start + float(rng.exponential(2 * DAY)), int(number), creator, world.amounts(person.level, 0.5, 1)[0]
+            )
+        for _ in range(size):
             joined = start + float(rng.exponential(2 * DAY))
             fan = world.join(joined)
             person = world.people[fan]
@@ -192,13 +198,11 @@ def _generous_days(world: World) -> None:
 
 
 def _thanks(world: World) -> None:
-    """Somebody thanks many creators at once with something small, and tops up small change for it."""
+    """Somebody thanks many creators at once with something small."""
     rng = world.rng
     for number in rng.permutation(len(world.people))[: len(world.people) // 60]:
         time, amount = float(rng.uniform(0, world.end)), float(rng.integers(2, 80))
         for creator in world.creators_by_fame(int(rng.integers(5, 30)), 0.6):
-            if rng.random() < 0.3:
-                world.fund(time - 20, int(number), amount * 2)
             world.give(time, int(number), creator, amount)
             time += float(rng.exponential(90)) + 5
 

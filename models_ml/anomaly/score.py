@@ -9,7 +9,6 @@ an economy that neither has seen, makes a probability of the sum.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -77,7 +76,7 @@ def judge(frame: pd.DataFrame, model: Model | None = None) -> pd.DataFrame:
     `model`: the shipped one when none is given. Raises registry.Refused when there is none that passes its card's
     checks, KeyError when a feature is missing.
     """
-    used = model or _shipped()
+    used = model or registry.load("anomaly")
     rows = frame[NAMES].to_numpy(np.float32)
     parameters = used.card.parameters
     if len(rows):
@@ -107,8 +106,3 @@ def _reasons(model: Model, rows: Matrix) -> list[tuple[str, ...]]:
         told = [name for name in order if not np.isnan(values[name])][:MOST_REASONS]
         result.append(tuple(WORDS[name](values) for name in told))
     return result
-
-
-@lru_cache(maxsize=1)
-def _shipped() -> Model:
-    return registry.load("anomaly")

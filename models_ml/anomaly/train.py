@@ -32,7 +32,7 @@ Strings = npt.NDArray[np.str_]
 Bools = npt.NDArray[np.bool_]
 
 ECONOMIES = 3
-LEARNT_PREVALENCE = 0.03
+LEARNT_PREVALENCE = 0.05
 PRECISION = 0.95
 """Of the flagged gifts of the calibration economy, the part that is fraud."""
 TAIL_WEIGHT = 0.3

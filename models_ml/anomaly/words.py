@@ -75,6 +75,7 @@ WORDS: dict[str, Callable[[Row], str]] = {
     "strangers": lambda r: (
         f"{r['strangers']:.0%} of the creator's givers of a week are new and gave what had just come in"
     ),
+    "stranger_count": lambda r: f"{_n(r['stranger_count']):.0f} new givers gave the creator what had just come in",
     "post_others": lambda r: f"others gave to this post {_n(r['post_others']):.0f} times in 3 days",
     "hour_others": lambda r: f"others gave to this creator {_n(r['hour_others']):.0f} times in this hour",
     "income_surprise": lambda r: f"the creator's income of the day is {_times(r['income_surprise'])} the usual",
