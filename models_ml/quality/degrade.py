@@ -1,7 +1,7 @@
 """Spoils clean material in known ways and strengths, so that the truth about it is known.
 
-A strength goes from 0 (clean) to 1 (hardly to be watched or heard). Faults of the picture are filters of ffmpeg, faults
-of the sound are done to samples.
+A strength goes from 0 (just to be noticed) to 1 (hardly to be watched or heard). Faults of the
+picture are filters of ffmpeg, faults of the sound are done to samples.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def picture_filter(
     """The filter of ffmpeg that spoils a picture; `shape`: width and height in pixels. Raises KeyError."""
     width, height = shape
     if kind == "blur":
-        return f"gblur=sigma={(0.4 + 4.6 * strength) * min(shape) / 360:.3f}:steps=2"
+        return f"gblur=sigma={(0.8 + 4.4 * strength) * min(shape) / 360:.3f}:steps=2"
     if kind == "noise":
-        return f"noise=alls={2 + 48 * strength:.0f}:allf=t{rng.choice(['', '+u'])}:all_seed={rng.integers(1, 9999)}"
+        return f"noise=alls={5 + 45 * strength:.0f}:allf=t{rng.choice(['', '+u'])}:all_seed={rng.integers(1, 9999)}"
     if kind == "underexposure":
         return _darker(strength, rng)
     if kind == "shake":
@@ -41,14 +41,15 @@ def picture_filter(
 
 
 def _darker(strength: float, rng: np.random.Generator) -> str:
-    gain = 1 - 0.85 * strength
-    ways = (f"lutyuv=y='16+(val-16)*{gain:.3f}'", f"eq=gamma={gain**1.3:.3f}", f"eq=brightness={-0.55 * strength:.3f}",
+    gain = 0.93 - 0.8 * strength
+    ways = (f"lutyuv=y='16+(val-16)*{gain:.3f}'", f"eq=gamma={gain**1.3:.3f}",
+            f"eq=brightness={-0.05 - 0.5 * strength:.3f}",
             f"colorlevels=romax={gain:.3f}:gomax={gain:.3f}:bomax={gain:.3f}")  # fmt: skip
     return str(rng.choice(ways))
 
 
 def _shaken(strength: float, width: int, height: int, rng: np.random.Generator) -> str:
-    reach = 0.045 * strength * width
+    reach = (0.006 + 0.04 * strength) * width
     if rng.random() < 0.5:
         across, down = f"{reach:.2f}*(2*random(1)-1)", f"{reach:.2f}*(2*random(2)-1)"
     else:
@@ -87,7 +88,7 @@ def spoil_picture(
     chain, crf, preset = ",".join(filters) or "null", int(rng.integers(*CLEAN_CRF)), str(rng.choice(PRESETS))
     if "recompression" not in faults:
         return encode(source, target, chain, crf, preset)
-    poor = round(28 + 23 * faults["recompression"])
+    poor = round(30 + 21 * faults["recompression"])
     if rng.random() < 0.6:
         return encode(source, target, chain, poor, preset)
     between = target.with_suffix(".poor.mp4")
@@ -102,16 +103,16 @@ def spoil_sound(samples: Samples, faults: dict[str, float], rng: np.random.Gener
     if "hum" in faults:
         made += _mains(made.shape[1], faults["hum"], rng)
     if "clipping" in faults:
-        gain = 10 ** ((1 + 29 * faults["clipping"]) / 20) / (np.abs(made).max() + 1e-9)
+        gain = 10 ** ((3 + 27 * faults["clipping"]) / 20) / (np.abs(made).max() + 1e-9)
         limit = rng.choice([1.0, 1.0, 0.9, 0.7])
         made = np.clip(made * gain, -1, 1).astype(np.float32) * np.float32(limit)
     if "silence" in faults:
-        _mute(made, 0.05 + 0.9 * faults["silence"], rng)
+        _mute(made, 0.12 + 0.8 * faults["silence"], rng)
     return np.clip(made, -1, 1).astype(np.float32)
 
 
 def _mains(count: int, strength: float, rng: np.random.Generator) -> Samples:
-    level = 10 ** ((-52 + 44 * strength) / 20)
+    level = 10 ** ((-46 + 38 * strength) / 20)
     mains = rng.choice([50.0, 60.0])
     at = np.arange(count) / RATE
     parts = (1.0, *rng.uniform(0.0, 0.7, 4)) if rng.random() < 0.7 else (1.0,)
@@ -121,7 +122,7 @@ def _mains(count: int, strength: float, rng: np.random.Generator) -> Samples:
 
 def _mute(samples: Samples, share: float, rng: np.random.Generator) -> None:
     count = samples.shape[1]
-    pieces = int(rng.integers(1, 4))
+    pieces = int(rng.integers(1, 3))
     length = int(share * count / pieces)
     for piece in range(pieces):
         room = count // pieces - length

@@ -20,13 +20,11 @@ from models_ml.quality import degrade, material, measure
 from models_ml.quality import score as scoring
 from models_ml.quality import train as training
 
-STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
+STRENGTHS = (0.15, 0.4, 0.65, 0.9)
 """Of every kind of fault; the seeds that make them are others than in training."""
 SEED = 4711
-TARGETS = {"pairs_clean_wins": 0.98}
-FLOORS = {"pairs_clean_wins": 0.95, "named": 0.8, **{f"fall_{kind}": 0.8 for kind in degrade.KINDS}}
+FLOORS = {"pairs_clean_wins": 0.85, "named": 0.7, **{f"fall_{kind}": 0.7 for kind in degrade.KINDS}}
 """Below these a model is refused when it is loaded."""
-Strength = float
 
 
 def plan(source: material.Source, seed: int) -> tuple[dict[str, float], ...]:

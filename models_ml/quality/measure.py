@@ -27,8 +27,8 @@ FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
 MIN_SECONDS = 1.0
 MAX_PIXELS = 4096 * 4096
 DETAIL_PIXELS = 1920 * 1088
-PICTURES = 12
-"""How many pictures are looked at in their own resolution."""
+PICTURES, FEW_PICTURES = 12, 6
+"""How many pictures are looked at in their own resolution; the few, in films below 6 s."""
 SMALL_WIDTH = 128
 WHOLE_SECONDS = 60.0
 """Longer films are looked at in windows."""
@@ -166,7 +166,7 @@ class _Reader:
 
     def __init__(self, film: Film, said: float):
         self.film, self.decoded, self.last = film, 0, 0.0
-        self._step = max(said, 0.1) / PICTURES
+        self._step = max(said, 0.1) / (FEW_PICTURES if said < 6 else PICTURES)
         self._next = self._step / 3
         self._former: Any = None
         self._times: list[float] = []
@@ -194,7 +194,7 @@ class _Reader:
             self.end_run()
         shape = {"width": SMALL_WIDTH, "height": height, "interpolation": "AREA"}
         small = self._to_small.reformat(frame, format="gray", **shape)
-        self._small.append(small.to_ndarray())
+        self._small.append(small.to_ndarray().astype(np.uint8, copy=False))
         self._times.append(at)
         if at >= self._next and len(self.film.details) < PICTURES:
             self._look(frame, shape)
@@ -209,7 +209,7 @@ class _Reader:
         self.film.details.append(picture.detail(luma, before))
         colour = self._to_colour.reformat(frame, format="rgb24", **shape).to_ndarray()
         if not self.film.colours or self.film.colours[0].shape == colour.shape:
-            self.film.colours.append(colour.astype(np.uint8, copy=False))
+            self.film.colours.append(colour.astype(np.uint8))
 
     def end_run(self) -> None:
         """What comes next is not the neighbour of what came."""

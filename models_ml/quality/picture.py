@@ -169,8 +169,9 @@ def motion(runs: Sequence[tuple[npt.NDArray[np.float64], Bytes]]) -> dict[str, f
         seconds += float(gaps.sum())
         small = luma.astype(np.float32)
         change = np.abs(np.diff(small, axis=0))
-        still = np.array([_tiles(one).max() for one in change]) < STILL_STEP
-        frozen += _long(still, gaps)
+        peaks = np.array([_tiles(one).max() for one in change], dtype=np.float64)
+        still = peaks < STILL_STEP
+        frozen += _frozen(peaks, gaps)
         black += float(gaps[np.percentile(small[1:], 98, axis=(1, 2)) < BLACK_LUMA].sum())
         step = change.mean(axis=(1, 2))
         cut = (step > CUT_STEP) & (step > 3 * np.median(step))
@@ -205,16 +206,23 @@ def _tiles(change: Plane) -> Plane:
     return cut.reshape(cut.shape[0] // 8, 8, -1, 8).mean(axis=(1, 3))
 
 
-def _long(still: npt.NDArray[np.bool_], gaps: npt.NDArray[np.float64]) -> float:
-    """Seconds in stretches without any change that are long enough to be seen as such."""
-    total = stretch = 0.0
-    for now, gap in zip([*still, False], [*gaps, 0.0], strict=True):
+def _frozen(peaks: npt.NDArray[np.float64], gaps: npt.NDArray[np.float64]) -> float:
+    """Seconds in stretches without any change that are long enough to be seen as such; `peaks`: the most that a part of
+    the picture changes from one to the next. A picture that freezes stops at once and jumps when it goes on: a scene
+    that comes to rest by itself counts the less, the less there was movement around its rest."""
+    still = peaks < STILL_STEP
+    usual = float(np.median(peaks[~still])) if not still.all() else 1.0
+    total, start = 0.0, None
+    for place, now in enumerate([*still, False]):
         if now:
-            stretch += gap
-            continue
-        total += stretch if stretch >= FROZEN_SECONDS else 0.0
-        stretch = 0.0
-    return float(total)
+            start = place if start is None else start
+        elif start is not None:
+            length = float(gaps[start:place].sum())
+            around = [float(peaks[end]) for end in (start - 1, place) if 0 <= end < len(peaks)]
+            sudden = min(1.0, 2 * float(np.mean(around)) / usual) if around else 1.0
+            total += length * sudden if length >= FROZEN_SECONDS else 0.0
+            start = None
+    return total
 
 
 def _flashes(mean: npt.NDArray[np.float32]) -> int:

@@ -78,7 +78,7 @@ def judge(
     because = {cause.name: _because(measured, model, cause.name) for cause in LEARNT if found[cause.name] > 0.05}
     losses = {part: losses_of(measured, found, because, part) for part in ("audioVisual", "delivery")}
     made: dict[str, tuple[float | None, str]] = {part: _made(part, rows, measured) for part, rows in losses.items()}
-    made["length"] = _length(measured["seconds"])
+    made["length"] = length(measured["seconds"])
     made["education"] = words.education(said, measured)
     made["communityGuidelines"] = words.guidelines(said, measured)
     scores = {part: None if (value := made[part][0]) is None else round(value, 2) for part in PARTS}
@@ -171,7 +171,7 @@ def _clean(measured: Mapping[str, float]) -> str:
     )
 
 
-def _length(seconds: float) -> tuple[float, str]:
+def length(seconds: float) -> tuple[float, str]:
     """Best from 8 to 60 s. Shorter and longer ones lose with the logarithm: half is left at 2 s and at 8 minutes."""
     if seconds < 8:
         value, word = 100 - 25 * math.log2(8 / seconds), "short"

@@ -18,7 +18,7 @@ HARMONICS = 6
 
 NAMES = (
     "loudness_lufs", "loudness_range_lu", "peak_db", "crest_db", "clipped_share", "clipped_windows", "flat_top",
-    "silent_share", "noise_floor_db", "hum_db", "hum_prominence_db", "hum_steady_db", "speech", "dynamics_db",
+    "crest_loud_db", "silent_share", "noise_floor_db", "hum_db", "hum_prominence_db", "hum_steady_db", "speech", "dynamics_db",
 )  # fmt: skip
 
 
@@ -110,17 +110,19 @@ def _clipping(samples: Samples) -> dict[str, float]:
     size = np.abs(samples)
     peak = float(np.percentile(size, 99.97)) + 1e-9
     root = math.sqrt(float((samples.astype(np.float64) ** 2).mean())) + 1e-12
-    at_peak = (size > 0.93 * peak).any(axis=0)
-    windows = at_peak[: len(at_peak) // STEP * STEP].reshape(-1, STEP).mean(axis=1)
-    # where it is loud at all, and only if it is loud enough to have met a limit
+    whole = size.max(axis=0)[: size.shape[1] // STEP * STEP]
+    windows = (whole > 0.93 * peak).reshape(-1, STEP).mean(axis=1)
     flat = float(np.percentile(windows, 90))
-    absolute = size >= 0.97
-    clipped = absolute[:, : absolute.shape[1] // STEP * STEP].any(axis=0).reshape(-1, STEP).mean(axis=1)
+    clipped = (whole >= 0.97).reshape(-1, STEP).mean(axis=1)
+    tenths = np.abs(samples[:, : len(whole)]).reshape(-1, STEP).astype(np.float64)
+    powers = np.sqrt((tenths**2).mean(axis=1)) + 1e-9
+    crests = 20 * np.log10(np.percentile(tenths, 99.5, axis=1) / powers + 1e-9)
     return {
+        "crest_loud_db": float(np.median(crests[powers >= np.percentile(powers, 75)])),
         "peak_db": 20 * math.log10(peak),
         "crest_db": 20 * math.log10(peak / root),
         "flat_top": flat,
-        "clipped_share": float(absolute.mean()),
+        "clipped_share": float((size >= 0.97).mean()),
         "clipped_windows": float((clipped[: FIRST_SECONDS * 10] > 0.001).mean()),
     }
 

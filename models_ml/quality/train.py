@@ -1,6 +1,6 @@
 """`python -m models_ml.train quality [--media DIR]`: make the models of the faults from material spoilt in known ways.
 
-One booster for each fault predicts its strength, 0 to 1, from the measurements that may speak of it; where more of a
+One booster for each fault predicts its severity, 0 to 1, from the measurements that may speak of it; where more of a
 measurement is always worse, the booster is held to that.
 """
 
@@ -28,7 +28,8 @@ from models_ml.quality.score import NAME
 
 LEVELS = (0.03, 0.36, 0.69)
 """Each fault is made once at a strength from each of these to a third above it."""
-CLEAN, MIXED, TONES = 2, 2, 26
+CLEAN, MIXED, TONES = 2, 2, 16
+TONE_SECONDS = 4.0
 ROUNDS = 160
 PARAMETERS = {"objective": "reg:logistic", "max_depth": 4, "eta": 0.08, "subsample": 0.8, "colsample_bynode": 0.7,
               "min_child_weight": 1.0, "lambda": 2.0, "max_bin": 128, "nthread": 1}  # fmt: skip
@@ -123,9 +124,9 @@ def sounds(media: Path | None, seed: int) -> list[Row]:
     """Spoil and measure sounds that are like speech and music, and real ones from the first half of a film."""
     rows: list[Row] = []
     for number in range(TONES):
-        rows += hear(f"tone-{number}", material.tone(number), sound_faults(f"tone-{number}", seed), seed)
+        rows += hear(f"tone-{number}", material.tone(number, TONE_SECONDS), sound_faults(f"tone-{number}", seed), seed)
     for start in (0.5, 5.5, 10.0):
-        samples = material.real_sound(media, start, 5.0)
+        samples = material.real_sound(media, start, TONE_SECONDS)
         if samples is not None:
             rows += hear(f"real-{start:g}", samples, sound_faults(f"real-{start:g}", seed), seed)
     return rows
@@ -138,10 +139,15 @@ def fit(cause: Cause, rows: Sequence[Row], seed: int) -> xgb.Booster:
     for place, name in enumerate(FEATURES):
         if name not in cause.measures:
             table[:, place] = math.nan
-    truth = np.array([row.faults.get(cause.name, 0.0) for row in own], dtype=np.float32)
+    truth = np.array([severity(row.faults.get(cause.name)) for row in own], dtype=np.float32)
     signs = tuple(cause.measures.get(name, 0) for name in FEATURES)
     data = xgb.DMatrix(table, label=truth, feature_names=list(FEATURES))
     return xgb.train({**PARAMETERS, "seed": seed, "monotone_constraints": signs}, data, num_boost_round=ROUNDS)
+
+
+def severity(strength: float | None) -> float:
+    """The truth about a fault, 0 to 1: none at all is told from the weakest that was made."""
+    return 0.0 if strength is None else 0.1 + 0.9 * strength
 
 
 def matrix(rows: Sequence[Row]) -> registry.Matrix:
@@ -204,7 +210,8 @@ def write(
         seed=options.seed, features=list(FEATURES), metrics={}, floors={}, limits=list(LIMITS), parameters=parameters,
         data={
             "films": [source.name for source in found], "copies": len(pictures),
-            "sounds": len({row.source for row in heard}), "sound_copies": len(heard), "real_material": options.media is not None,
+            "sounds": len({row.source for row in heard}), "sound_copies": len(heard),
+            "real_material": options.media is not None,
             "credit": "Big Buck Bunny (c) 2008 Blender Foundation, CC BY 3.0; Intel IoT Devkit sample videos, CC BY 4.0"
             if options.media else "",
         },
