@@ -124,7 +124,8 @@ def _read(container: Any, until: float) -> Film:
     streams = [video] if audio is None else [video, audio]
     for start, end in _windows(said):
         if start > 0:
-            container.seek(int(start * av.time_base))
+            container.seek(int(start * av.time_base) + (container.start_time or 0))
+        reader.begin_run(start)
         for frame in _frames(container, streams, until):
             if isinstance(frame, av.AudioFrame):
                 hearer.take(frame)
@@ -133,7 +134,7 @@ def _read(container: Any, until: float) -> Film:
         reader.end_run()
         if reader.decoded > MAX_FRAMES or time.monotonic() > until:
             break
-    film.seconds = said if said > WHOLE_SECONDS else reader.last + (1 / film.frame_rate if film.frame_rate > 0 else 0.0)
+    film.seconds = reader.last + (1 / film.frame_rate if film.frame_rate > 0 else 0.0)
     if not reader.decoded or not film.details:
         raise Unreadable("No picture of the film can be decoded.")
     if film.seconds < MIN_SECONDS:
@@ -152,12 +153,15 @@ def _windows(said: float) -> list[tuple[float, float]]:
 
 def _frames(container: Any, streams: list[Any], until: float) -> Iterator[Any]:
     """Frames as they come; damaged packets are passed over, and the time is limited."""
-    for packet in container.demux(streams):
-        if time.monotonic() > until:
+    packets = container.demux(streams)
+    while time.monotonic() < until:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
             return
         try:
             yield from packet.decode()
-        except av.error.InvalidDataError:
+        except (av.error.InvalidDataError, av.error.PatchWelcomeError):
             continue
 
 
@@ -167,7 +171,7 @@ class _Reader:
     def __init__(self, film: Film, said: float):
         self.film, self.decoded, self.last = film, 0, 0.0
         self._step = max(said, 0.1) / (FEW_PICTURES if said < 6 else PICTURES)
-        self._next = self._step / 3
+        self._next = 0.0
         self._former: Any = None
         self._times: list[float] = []
         self._small: list[picture.Bytes] = []
@@ -183,7 +187,7 @@ class _Reader:
         if at is None:
             at = self.last + 1 / 30
         self._begin = at if self._begin is None else self._begin
-        at -= min(self._begin, at) if start == 0 else 0.0
+        at -= min(self._begin, at)
         if at >= end:
             return False
         self.last = max(self.last, at)
@@ -211,6 +215,10 @@ class _Reader:
         if not self.film.colours or self.film.colours[0].shape == colour.shape:
             self.film.colours.append(colour.astype(np.uint8))
 
+    def begin_run(self, start: float) -> None:
+        """What comes now is looked at from soon after this time on."""
+        self._next = start + min(self._step, 1.0) / 3
+
     def end_run(self) -> None:
         """What comes next is not the neighbour of what came."""
         if self._times:
@@ -236,15 +244,20 @@ class _Hearer:
 
     def __init__(self) -> None:
         self._resampler: Any = None
+        self._kind: tuple[object, ...] = ()
+        self._layout = ""
         self._parts: list[sounds.Samples] = []
         self._taken = 0
 
     def take(self, frame: Any) -> None:
         if self._taken > SOUND_SECONDS * sounds.RATE:
             return
-        if self._resampler is None:
-            layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
-            self._resampler = av.AudioResampler(format="fltp", layout=layout, rate=sounds.RATE)
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if kind != self._kind:
+            self._layout = self._layout or ("mono" if frame.layout.nb_channels == 1 else "stereo")
+            self._resampler = av.AudioResampler(format="fltp", layout=self._layout, rate=sounds.RATE)
+            self._kind = kind
+        frame.pts = None
         self._add(self._resampler.resample(frame))
 
     def _add(self, frames: list[Any]) -> None:

@@ -18,7 +18,8 @@ HARMONICS = 6
 
 NAMES = (
     "loudness_lufs", "loudness_range_lu", "peak_db", "crest_db", "clipped_share", "clipped_windows", "flat_top",
-    "crest_loud_db", "silent_share", "noise_floor_db", "hum_db", "hum_prominence_db", "hum_steady_db", "speech", "dynamics_db",
+    "crest_loud_db", "silent_share", "noise_floor_db", "hum_db", "hum_prominence_db", "hum_steady_db", "speech",
+    "dynamics_db",
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from models_ml.quality.score import NAME
 
 LEVELS = (0.03, 0.36, 0.69)
 """Each fault is made once at a strength from each of these to a third above it."""
-CLEAN, MIXED, TONES = 2, 2, 16
+CLEAN, MIXED, TONES = 2, 2, 20
 TONE_SECONDS = 4.0
 ROUNDS = 160
 PARAMETERS = {"objective": "reg:logistic", "max_depth": 4, "eta": 0.08, "subsample": 0.8, "colsample_bynode": 0.7,
