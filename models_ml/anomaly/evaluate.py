@@ -7,8 +7,6 @@ the same features of the same gifts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from models_ml import registry
@@ -91,5 +89,5 @@ def _figure(what: str, value: float, target: str = "", reached: bool = True) -> 
     return Figure("anomaly", what, value, target, reached)
 
 
-def _quiet(_: Sequence[str] | str) -> None:
+def _quiet(_: str) -> None:
     """Nobody listens."""

@@ -48,7 +48,7 @@ def test_what_it_learnt_it_finds_and_says_why(model: Model, known: Material, mea
 
 
 def test_a_gift_is_judged_alone_as_among_others(model: Model, measured: pd.DataFrame) -> None:
-    some = measured.iloc[::97]
+    some = measured.iloc[::600]
     alone = pd.concat([score.judge(some.iloc[[place]], model) for place in range(len(some))])
     np.testing.assert_allclose(alone["probability"], score.judge(some, model)["probability"], rtol=1e-5)
 
