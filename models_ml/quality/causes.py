@@ -36,19 +36,21 @@ LEARNT = (
     Cause("noise", {**_GRAIN, **_free("edge_fine", "texture", "detail_fine", "flat_share", "still_share",
                                       "edge_strength")}, 70, 30,
           lambda m: f"the picture is noisy (noise of {m['noise_everywhere']:.1f} grey levels)"),
-    Cause("recompression", {"block_ratio": 1, "block_ratio_coarse": 1, "block_step": 0, "block_flat": 1,
-                            "texture": -1, **_free("flat_share", "still_share", *_EDGES, *_GRAIN, "edge_strength")},
+    Cause("recompression", {"block_ratio": 1, "block_ratio_coarse": 1, "block_step": 1, "block_flat": 1, "texture": -1,
+                            "flat_share": 1, "still_share": 1, **_EDGES, **dict.fromkeys(_GRAIN, -1),
+                            **_free("edge_strength", "contrast")},
           80, 35,
           lambda m: f"compression has left blocks (blockiness {2 ** m['block_ratio']:.2f} against 1 without, "
                             f"{m['block_flat']:.0%} of the blocks empty of detail)"),
-    Cause("underexposure", {"luma_mean": -1, "luma_p50": -1, "luma_p95": -1, "luma_p5": -1, "crushed_share": 1,
-                            "contrast": 0}, 75, 50,
+    Cause("underexposure", {"luma_mean": -1, "luma_p50": -1, "luma_p95": -1, "luma_p5": -1, "crushed_share": 1},
+          75, 50,
           lambda m: f"the picture is too dark (under-exposure: mean brightness {m['luma_mean'] / 2.55:.0f} %)"),
     Cause("shake", {"shake": 1, "shake_typical": 1}, 50, 80,
           lambda m: f"the camera shakes (the picture jumps by {m['shake']:.1f} % of its width)"),
     Cause("freeze", {"frozen_share": 1}, 50, 80,
           lambda m: f"the picture is frozen for {m['frozen_share']:.0%} of the time (freeze)"),
-    Cause("clipping", {"clipped_share": 1, "clipped_windows": 1, "flat_top": 1, "crest_db": -1, "crest_loud_db": -1},
+    Cause("clipping", {"clipped_share": 1, "clipped_windows": 1, "flat_top": 1, "wave_shape": 1,
+                       "crest_db": -1, "crest_loud_db": -1},
           70, 50,
           lambda m: f"audio clips in {_clips(m):.0%} of the first {_first(m)}"),
     Cause("hum", {"hum_db": 1, "hum_prominence_db": 1, "hum_steady_db": 1, **_free("loudness_lufs", "noise_floor_db")},
@@ -66,7 +68,7 @@ def _sharpness(measured: Measured) -> float:
 
 
 def _clips(measured: Measured) -> float:
-    return max(measured["clipped_windows"], min(1.0, measured["flat_top"]))
+    return measured["clipped_windows"] or measured["flat_top"]
 
 
 def _first(measured: Measured) -> str:
