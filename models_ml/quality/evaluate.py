@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -127,22 +126,31 @@ def reencoded(model: registry.Model, media: Path | None, *, quick: bool = False)
     return most
 
 
-def seconds_against_transcode(media: Path | None) -> float:
-    """Time to score a film over the time to encode it once more (H.264, superfast), the best of two runs each."""
+def time_against_transcode(media: Path | None) -> float:
+    """CPU time to score a film over that of its transcode (H.264 in its own size and in 360 lines, AAC, superfast); the
+    best of two runs each."""
     found = material.sources(material.HELD_OUT[-1:], material.REAL_HELD_OUT[:1], media)[-1]
     with tempfile.TemporaryDirectory(prefix="quality-") as folder:
         path = Path(found.what) if found.how == "file" else material.make(found, Path(folder)).path
-        times: dict[str, list[float]] = {"score": [], "encode": []}
+        coded = ["-c:v", "libx264", "-preset", "superfast", "-crf", "23"]
+        renditions = [
+            *("-i", str(path), "-filter_complex", "[0:v]split[a][b];[b]scale=-2:360[c]"),
+            *("-map", "[a]", "-map", "0:a?", *coded, "-c:a", "aac", str(Path(folder) / "own.mp4")),
+            *("-map", "[c]", *coded, str(Path(folder) / "small.mp4")),
+        ]
+        scoring.score(path)
+        own, transcode = [], []
         for _ in range(2):
-            began = time.process_time(), os.times()
+            began = os.times()
             scoring.score(path)
-            times["score"].append(time.process_time() - began[0])
-            degrade.run(["-i", str(path), "-c:v", "libx264", "-preset", "superfast", "-crf", "23", "-c:a", "aac",
-                         str(Path(folder) / "again.mp4")])  # fmt: skip
+            between = os.times()
+            degrade.run(renditions)
             after = os.times()
-            times["encode"].append(after.children_user + after.children_system
-                                   - began[1].children_user - began[1].children_system)  # fmt: skip
-    return min(times["score"]) / min(times["encode"])
+            own.append(between.user + between.system - began.user - began.system)
+            transcode.append(
+                after.children_user + after.children_system - between.children_user - between.children_system
+            )
+    return min(own) / min(transcode)
 
 
 def evaluate(*, quick: bool) -> list[Figure]:
@@ -160,6 +168,6 @@ def evaluate(*, quick: bool) -> list[Figure]:
     wins, moved = found["pairs_clean_wins"], found["reencoded_points"]
     table.append(Figure("quality", "clean beats its spoilt copy", wins, ">= 0.98", wins >= 0.98))
     table.append(Figure("quality", "two encodes of a film differ by points", moved, "< 3", moved < 3))
-    part = seconds_against_transcode(media)
-    table.append(Figure("quality", "CPU time to score over one H.264 encode", part, "< 0.5", part < 0.5))
+    part = time_against_transcode(media)
+    table.append(Figure("quality", "CPU time to score over that of its transcode", part, "< 0.5", part < 0.5))
     return table

@@ -27,7 +27,7 @@ FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
 MIN_SECONDS = 1.0
 MAX_PIXELS = 4096 * 4096
 DETAIL_PIXELS = 1920 * 1088
-PICTURES, FEW_PICTURES = 12, 6
+PICTURES, FEW_PICTURES = 8, 6
 """How many pictures are looked at in their own resolution; the few, in films below 6 s."""
 SMALL_WIDTH = 128
 WHOLE_SECONDS = 60.0
