@@ -97,14 +97,14 @@ def spoil_picture(
     return between.unlink()
 
 
-def spoil_sound(samples: Samples, faults: dict[str, float], rng: np.random.Generator) -> Samples:
-    """A copy of a sound, shape (channels, n), with these faults (kind to strength)."""
+def spoil_sound(samples: Samples, faults: dict[str, float], rng: np.random.Generator, limit: float = 1.0) -> Samples:
+    """A copy of a sound, shape (channels, n), with these faults (kind to strength); what clips is kept at `limit`, as
+    in a recording that was turned down afterwards."""
     made = samples.copy()
     if "hum" in faults:
         made += _mains(made.shape[1], faults["hum"], rng)
     if "clipping" in faults:
         gain = 10 ** ((3 + 27 * faults["clipping"]) / 20) / (np.abs(made).max() + 1e-9)
-        limit = rng.choice([1.0, 1.0, 0.9, 0.7])
         made = np.clip(made * gain, -1, 1).astype(np.float32) * np.float32(limit)
     if "silence" in faults:
         _mute(made, 0.12 + 0.8 * faults["silence"], rng)
