@@ -14,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from popoff import demo, runner
+from popoff.demo import clips, people
 from popoff.kernel.db import db
 from popoff.kernel.errors import Invalid
 from popoff.media.models import Post
@@ -21,15 +22,16 @@ from popoff.web.transaction import transaction
 
 pytestmark = pytest.mark.xdist_group("workers")
 
-CLIPS = (demo.CLIPS[3], demo.CLIPS[6], demo.CLIPS[8])
+CLIPS = tuple(clips.CLIPS[number] for number in (2, 3, 6, 8))
+"""One of each creator."""
 COUNTED = ("users", "posts", "likes", "comments", "reports", "follows", "views", "jobs")
 
 
 @pytest.fixture
 def client(platform_db: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """A platform without a demo, which is to be a small one."""
-    monkeypatch.setattr(demo, "CLIPS", CLIPS)
-    monkeypatch.setattr(demo, "_SECONDS", 1)
+    monkeypatch.setattr(clips, "CLIPS", CLIPS)
+    monkeypatch.setattr(clips, "SECONDS", 1)
     with platform_db.app_context():
         yield platform_db.test_client()
 
@@ -70,7 +72,7 @@ def test_the_demo_is_a_living_platform_and_loading_it_again_changes_nothing(clie
     say = Teller()
     assert runner.prepare(say, with_demo=True)
     assert stages() == ["ready"] * len(CLIPS)
-    tokens = {name: sign_in(client, name)["token"] for name in (*demo.CREATORS, *demo.VIEWERS, *demo.STAFF)}
+    tokens = {name: sign_in(client, name)["token"] for name in people.ROLES}
     found = counts()
     assert all(found[name] > 0 for name in COUNTED)
     mine = client.get("/api/media/get_feed/", headers={"Authorization": f"Token {tokens['dina']}"})
@@ -107,18 +109,18 @@ def test_a_demo_that_was_cut_short_while_drawing_draws_only_what_is_missing(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[str] = []
-    draw = demo._draw
+    draw = clips.draw
 
-    def interrupted(clip: demo.Clip, file: Path) -> None:
+    def interrupted(clip: clips.Clip, file: Path) -> None:
         if len(drawn) == 1:
             raise KeyboardInterrupt
         drawn.append(clip.description)
         draw(clip, file)
 
-    monkeypatch.setattr(demo, "_draw", interrupted)
+    monkeypatch.setattr(clips, "draw", interrupted)
     with pytest.raises(KeyboardInterrupt):
         demo.load(Teller(), drain_jobs=idle_worker)
-    monkeypatch.setattr(demo, "_draw", lambda clip, file: (drawn.append(clip.description), draw(clip, file))[1])
+    monkeypatch.setattr(clips, "draw", lambda clip, file: (drawn.append(clip.description), draw(clip, file))[1])
     demo.load(Teller(), drain_jobs=idle_worker)
     assert drawn == [clip.description for clip in CLIPS]
     assert len(stages()) == len(CLIPS)
@@ -160,13 +162,13 @@ def test_the_worker_of_the_demo_ends_with_a_load_that_is_interrupted(
 
 
 def test_every_clip_can_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "_SECONDS", 0.2)
-    for number, clip in enumerate(demo.CLIPS):
-        demo._draw(clip, tmp_path / f"{number}.mp4")
+    monkeypatch.setattr(clips, "SECONDS", 0.2)
+    for number, clip in enumerate(clips.CLIPS):
+        clips.draw(clip, tmp_path / f"{number}.mp4")
     assert min(file.stat().st_size for file in tmp_path.iterdir()) > 1000
-    assert len(list(tmp_path.iterdir())) == len(demo.CLIPS)
+    assert len(list(tmp_path.iterdir())) == len(clips.CLIPS)
 
 
 def test_the_clips_differ_and_belong_to_the_creators() -> None:
-    assert len({clip.description for clip in demo.CLIPS}) == len(demo.CLIPS)
-    assert {clip.author for clip in demo.CLIPS} == set(demo.CREATORS)
+    assert len({clip.description for clip in clips.CLIPS}) == len(clips.CLIPS)
+    assert {clip.author for clip in clips.CLIPS} == set(people.CREATORS)
