@@ -89,8 +89,9 @@ def _check_payable(user_id: int, amount: Minor) -> None:
         raise Invalid(f"Payouts are {to_text(smallest)} or more.", code="payout_too_small", field="amount")
     if db.session.get(BankAccount, user_id) is None:
         raise Invalid("Tell us first where to pay to.", code="bank_account_missing")
-    if amount > balances.payable(user_id):
-        raise Invalid("This is more than can be paid out now.", code="nothing_payable", field="amount")
+    payable = balances.payable(user_id)
+    if amount > payable:
+        raise Invalid(f"At most {to_text(payable)} can be paid out now.", code="nothing_payable", field="amount")
 
 
 def hold(public_id: str, *, by: int, reason: str, until: datetime | None = None) -> Payout:

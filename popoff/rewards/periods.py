@@ -104,13 +104,22 @@ def _begin(start: datetime, end: datetime, now: datetime, terms: Terms, by: int 
         closed_by=by,
         created_at=now,
     )
-    overlaps = Conflict("This period overlaps with one that was closed before.", code="period_overlaps")
+    _check_apart(period.starts_at, period.ends_at)
     unfinished = Conflict("Another period is being closed.", code="period_closing")
-    with constraint_errors({"reward_periods_apart": overlaps, "uq_reward_periods_unfinished": unfinished}):
+    with constraint_errors({"uq_reward_periods_unfinished": unfinished}):
         db.session.add(period)
     _record("period_closing", period, by, start=rfc3339(start), end=rfc3339(period.ends_at),
             ad_pool=period.ad_pool, creator_fund=period.creator_fund)  # fmt: skip
     return period
+
+
+def _check_apart(start: datetime, end: datetime) -> None:
+    """Periods are begun one at a time, so what is free here stays free; the table refuses an overlap, too."""
+    other = queries.period_within(start, end)
+    if other is not None:
+        since, until = rfc3339(other.starts_at), rfc3339(other.ends_at)
+        message = f"This overlaps with the period from {since} to {until}, which was closed before."
+        raise Conflict(message, code="period_overlaps", period=other.public_id, since=since, until=until)
 
 
 def _record(action: str, period: Period, by: int | None = None, **data: JSON) -> None:

@@ -17,7 +17,7 @@ from popoff.accounts.rules import Role
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from popoff.kernel.money import Minor
+from popoff.kernel.money import Minor, to_text
 from popoff.ledger.rules import Account, Kind
 from popoff.rewards import balances, bank, gifts, holds, payouts
 from popoff.rewards.models import Gift, Payout
@@ -69,6 +69,7 @@ def test_what_was_granted_cannot_be_paid_out(gift: Gift, ada: User) -> None:
     with pytest.raises(Invalid) as refusal:
         payouts.request(ada.id, Minor(EARNED + 1))
     assert refusal.value.error_code == "nothing_payable"
+    assert refusal.value.text == f"At most {to_text(Minor(EARNED))} can be paid out now."
     payouts.request(ada.id, Minor(EARNED))
     assert balances.payable(ada.id) == 0
 

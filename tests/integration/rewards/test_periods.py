@@ -120,11 +120,13 @@ def test_the_same_close_again_is_the_same_period_and_pays_nothing_more(scene: Sc
 
 
 def test_periods_do_not_overlap(scene: Scene) -> None:
-    close()
+    earlier = close()
     for start, end in ((START, END + timedelta(days=1)), (INSIDE, INSIDE + timedelta(days=1))):
         with pytest.raises(Conflict) as refusal:
             begin(start, end)
         assert refusal.value.error_code == "period_overlaps"
+        assert refusal.value.details["period"] == earlier.public_id
+        assert "from 2026-03-01T00:00:00.000Z to 2026-04-01T00:00:00.000Z" in refusal.value.text
     with pytest.raises(Conflict):
         begin(ad_pool=5)
     close(START - timedelta(days=31), START)
