@@ -30,18 +30,19 @@ def _address(name: str) -> str:
 
 def register() -> None:
     """Everybody who is not there yet, but for the mark."""
-    for name in ROLES:
-        if name != MARK and not exists(name):
-            _register(name)
+    with on(OPENING):
+        for name in ROLES:
+            if name != MARK and not exists(name):
+                _register(name)
 
 
 def register_mark() -> None:
-    _register(MARK)
+    with on(OPENING):
+        _register(MARK)
 
 
 def _register(name: str) -> None:
-    with on(OPENING):
-        service.register(name, _address(name), PASSWORD, role=ROLES[name])
+    service.register(name, _address(name), PASSWORD, role=ROLES[name])
 
 
 def everybody() -> dict[str, User]:

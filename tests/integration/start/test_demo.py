@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,27 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from popoff import demo, runner
-from popoff.demo import clips, people
+from popoff.audit.models import EntryRow
+from popoff.demo import clips, money, people
+from popoff.integrity import queries as integrity
+from popoff.integrity.rules import CaseState, FlagState
+from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.kernel.errors import Invalid
+from popoff.ledger import checks as ledger_checks
 from popoff.media.models import Post
+from popoff.rewards import balances, checks, queries
+from popoff.rewards.models import Gift
 from popoff.web.transaction import transaction
 
 pytestmark = pytest.mark.xdist_group("workers")
 
 CLIPS = tuple(clips.CLIPS[number] for number in (2, 3, 6, 8))
 """One of each creator."""
-COUNTED = ("users", "posts", "likes", "comments", "reports", "follows", "views", "jobs")
+COUNTED = (
+    "users", "posts", "likes", "comments", "reports", "follows", "views", "jobs",
+    "gifts", "gift_holds", "reward_statements", "payouts", "fraud_reports", "integrity_flags", "audit_entries",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -88,6 +99,42 @@ def test_the_demo_is_a_living_platform_and_loading_it_again_changes_nothing(clie
     assert counts() == {**found, "jobs": counts()["jobs"]}
 
 
+def quick_worker() -> subprocess.Popen[bytes]:
+    """Films are ready at once."""
+    with transaction():
+        db.session.execute(sa.update(Post).values(stage="ready", playable_at=clock.now(), duration_ms=1000))
+    return idle_worker()
+
+
+def test_there_is_a_week_of_money_and_somebody_to_pay(client: FlaskClient) -> None:
+    demo.load(Teller(), drain_jobs=quick_worker)
+    with transaction():
+        assert ledger_checks.check() == [] and checks.check() == []
+        (period,) = queries.periods()
+        assert (period.state, period.ends_at - period.starts_at) == ("closed", timedelta(days=7))
+        assert queries.paid_by(period.id)[0] == len(people.CREATORS)
+        ada, dina = people.everybody()["ada"].id, people.everybody()["dina"].id
+        mine = queries.breakdown(ada)
+        assert mine.settled > 0 and mine.estimated > 0
+        (payout,) = balances.open_payouts()
+        assert (payout.user_id, payout.state, payout.approved_by) == (ada, "pending", None)
+        assert balances.purse(dina).in_escrow == 1_200  # held, for somebody has to look at it
+        suspicious, _ = integrity.flagged(state=FlagState.OPEN)
+        assert [flagged.flags[0].rule for flagged in suspicious] == ["reciprocity"] * 2
+        ((case,), _) = integrity.cases(CaseState.OPEN, None)
+        assert len(case.reports) == 1
+
+
+def test_the_log_of_the_demo_was_written_in_the_order_of_time(client: FlaskClient) -> None:
+    demo.load(Teller(), drain_jobs=quick_worker)
+    with transaction():
+        times = list(db.session.scalars(sa.select(EntryRow.time).order_by(EntryRow.id)))
+        assert times == sorted(times)
+        assert all(
+            gift.created_at > people.everybody()["eve"].created_at for gift in db.session.scalars(sa.select(Gift))
+        )
+
+
 def test_a_demo_that_was_cut_short_before_the_films_were_made_goes_on_where_it_was(client: FlaskClient) -> None:
     def killed() -> subprocess.Popen[bytes]:
         raise KeyboardInterrupt
@@ -103,6 +150,21 @@ def test_a_demo_that_was_cut_short_before_the_films_were_made_goes_on_where_it_w
     assert stages() == ["ready"] * len(CLIPS)
     assert (counts()["users"], counts()["posts"]) == (10, len(CLIPS))
     assert "  drawing the clips" not in say.lines
+
+
+def test_a_demo_that_was_cut_short_among_its_money_begins_the_week_again(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(money, "_ask_for_payout", cut_short)
+        demo.load(Teller(), drain_jobs=quick_worker)
+    assert not demo.is_loaded()
+    assert (counts()["gifts"], counts()["reward_statements"]) == (0, 0)
+    demo.load(Teller(), drain_jobs=quick_worker)
+    assert (counts()["gifts"], counts()["payouts"]) == (12, 1)
 
 
 def test_a_demo_that_was_cut_short_while_drawing_draws_only_what_is_missing(
