@@ -35,15 +35,17 @@ class Clip:
     tags: str
 
 
-_LIFE = "life=s=270x480:r=20:mold=12:ratio=0.12:death_color=#400040:life_color=#40ffb0,scale=540:960:flags=neighbor"
-_DUSK = "gradients=s=270x480:r=30:c0=#ff5f6d:c1=#ffc371:n=4:speed=0.02,scale=540:960"
-_SEA = "gradients=s=270x480:r=30:c0=#0f2027:c1=#2c5364:c2=#7fd1ae:n=3:type=radial:speed=0.03,scale=540:960"
+_CELLS = "life=s=270x480:r=20:mold=12:ratio=0.12:random_seed=7:death_color=#400040:life_color=#40ffb0"
+_LIFE = f"{_CELLS},scale=540:960:flags=neighbor"
+_DUSK = "gradients=s=270x480:r=30:c0=#ff5f6d:c1=#ffc371:c2=#c471ed:n=3:speed=0.02:seed=7,scale=540:960"
+_SEA = "gradients=s=270x480:r=30:c0=#0f2027:c1=#2c5364:c2=#7fd1ae:n=3:type=radial:speed=0.03:seed=7,scale=540:960"
 _DIVE = "mandelbrot=s=270x480:r=20:start_scale=2.5:maxiter=2000,scale=540:960"
-_RULE = "cellauto=s=540x960:r=20:rule=110:random_fill_ratio=0.4"
+_SIEVE = "sierpinski=s=540x960:r=30:type=triangle:seed=7"
+_RULE = "cellauto=s=540x960:r=20:rule=110:random_fill_ratio=0.4:random_seed=7"
 CLIPS = (
     Clip("ada", _DIVE, 220, "Diving into the Mandelbrot set", "math,science"),
     Clip("ada", _LIFE, 262, "The game of life playing itself. One rule, endless shapes", "math,games,science"),
-    Clip("ada", "sierpinski=s=540x960:r=30:type=triangle", 330, "Drawing a Sierpinski triangle", "math,art,tutorial"),
+    Clip("ada", _SIEVE, 330, "Drawing a Sierpinski triangle", "math,art,tutorial"),
     Clip("bela", _DUSK, 392, "Sunset colours to relax to", "art,relax,nature"),
     Clip("bela", _SEA, 196, "Breathing with the ocean at night", "relax,nature,music"),
     Clip("chen", "testsrc2=s=960x540:r=30", 440, "Setting up the camera with a test card", "tutorial,tech,camera"),
