@@ -17,7 +17,8 @@ from popoff.rewards.rules import Late, LateKind, Owed, PostInput
 from popoff.scoring import rules as scoring
 
 # Views are of this period when their first second is; watch time is what no period has counted yet, of views that
-# are in this period or in one before. Neither counts where people watch themselves.
+# are in this period or in one before. Neither counts where people watch themselves. (Of <@ the planner expects hardly
+# a row, whatever the times are; of the function that it stands for, a third.)
 _COLLECT = sa.text("""
 WITH covered AS MATERIALIZED (
     SELECT range_agg(time) AS times
@@ -31,18 +32,12 @@ WITH covered AS MATERIALIZED (
        AND id NOT IN (SELECT gift_id FROM gift_holds)
        AND id NOT IN (SELECT gift_id FROM gift_reversals)
      GROUP BY post_id, creator_id
-), watched AS (
-    SELECT post_id, sum(watch_ms) AS watch_ms,
-           count(*) FILTER (WHERE first_at >= :start AND first_at < :end) AS views
-      FROM views
-     WHERE first_at < :end AND first_at <@ (SELECT times FROM covered)
-     GROUP BY post_id
 ), seen AS (
-    SELECT watched.post_id, posts.user_id AS creator_id, watched.watch_ms - coalesce(own.watch_ms, 0) AS watch_ms,
-           watched.views - coalesce((own.first_at >= :start AND own.first_at < :end)::integer, 0) AS views
-      FROM watched JOIN posts ON posts.id = watched.post_id
-      LEFT JOIN views AS own ON own.post_id = watched.post_id AND own.user_id = posts.user_id
-       AND own.first_at < :end AND own.first_at <@ (SELECT times FROM covered)
+    SELECT posts.id AS post_id, posts.user_id AS creator_id, sum(watch_ms) AS watch_ms,
+           count(*) FILTER (WHERE first_at >= :start AND first_at < :end) AS views
+      FROM views JOIN posts ON posts.id = views.post_id AND posts.user_id <> views.user_id
+     WHERE first_at < :end AND multirange_contains_elem((SELECT times FROM covered), first_at)
+     GROUP BY posts.id
 ), counted AS (
     SELECT post_id, sum(watch_ms) AS watch_ms FROM reward_lines GROUP BY post_id
 ), known AS (
