@@ -226,8 +226,9 @@ def decide_case(case_id: str, outcome: CaseState, *, by: int, reason: str, may_f
     ).one_or_none()
     if case is None or case.state != CaseState.OPEN or outcome is CaseState.OPEN:
         raise NotFound("There is no such open case.", code="case_not_found")
-    _check_no_part(case, by)
-    if outcome is CaseState.UPHELD and (entry_id := _entry_of(case)) is not None:
+    entry_id = _entry_of(case)
+    _check_no_part(case, entry_id, by)
+    if outcome is CaseState.UPHELD and entry_id is not None:
         if not may_flag:
             raise Forbidden("Access denied")
         raised = _flag(entry_id, Rule.REPORT, by, why, "")
@@ -238,11 +239,13 @@ def decide_case(case_id: str, outcome: CaseState, *, by: int, reason: str, may_f
     return queries.case_views([case])[0]
 
 
-def _check_no_part(case: FraudCase, by: int) -> None:
-    """Neither who reported it nor whom it is about decides a case."""
+def _check_no_part(case: FraudCase, entry_id: str | None, by: int) -> None:
+    """Neither who reported it decides a case, nor whom it is about, nor those in the entry of what it is about."""
     _, owner_id = _subject(case)
     parties = [owner_id, *(report.reporter_id for report in queries.case_views([case])[0].reports)]
     rules.check_impartial([str(party) for party in parties], str(by))
+    if entry_id is not None:
+        rules.check_impartial(_people_in(audit_queries.by_id(entry_id)), audit.pseudonym(by))
 
 
 def _subject(case: FraudCase) -> tuple[SubjectKind, int | None]:
