@@ -99,7 +99,7 @@ def collect(start: datetime, end: datetime, held: Collection[int], min_views: in
     """
     rows = db.session.execute(_COLLECT, {"start": start, "end": end, "held": sorted(held), "now": clock.now()})
     found = []
-    for post_id, creator_id, gifts, views, watch_ms, eligible, gift_count, engagement, quality, model in rows:
+    for post_id, creator_id, gifts, views, watch_ms, eligible, gift_count, engagement, quality, model in rows.all():
         if eligible and views >= max(min_views, 1) and engagement is not None and quality is not None:
             score = rules.hundredths(scoring.overall(engagement, quality))
             scores = (gift_count, rules.hundredths(engagement), rules.hundredths(quality), model)
