@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 import config
 from popoff.adapters.payments import Event, EventKind
 from popoff.audit import service as audit
-from popoff.kernel import clock
+from popoff.kernel import clock, words
 from popoff.kernel.db import constraint_errors, db
 from popoff.kernel.errors import Conflict, Forbidden, Invalid
 from popoff.kernel.money import Minor, positive, to_text
@@ -128,7 +128,7 @@ def hold(public_id: str, *, by: int, reason: str, until: datetime | None = None)
 
     Raises Invalid (`empty_reason`, `too_long`), Conflict (`payout_state`, `payout_exported`), NotFound.
     """
-    why = rules.check_reason(reason)
+    why = words.reason(reason)
     payout = _locked(public_id, by)
     if payout.export_id is not None:
         raise Conflict("The bank has this payout.", code="payout_exported")
@@ -191,7 +191,7 @@ def fail(public_id: str, *, by: int | None, reason: str) -> Payout:
 
     Raises Invalid (`empty_reason`, `too_long`), Conflict (`payout_state`), NotFound.
     """
-    why = rules.check_reason(reason)
+    why = words.reason(reason)
     payout = _locked(public_id, by)
     payout.state = rules.check_step(PayoutState(payout.state), PayoutState.FAILED).value
     ledger.reverse(f"payout-failed:{payout.public_id}", payout.transfer_id, why)
@@ -201,7 +201,7 @@ def fail(public_id: str, *, by: int | None, reason: str) -> Payout:
 
 def reverse(public_id: str, *, by: int | None, reason: str) -> Payout:
     """The bank sent it back after it was paid: the money returns to the wallet. Raises Conflict, NotFound."""
-    why = rules.check_reason(reason)
+    why = words.reason(reason)
     payout = _locked(public_id, by)
     payout.state = rules.check_step(PayoutState(payout.state), PayoutState.REVERSED).value
     assert payout.paid_transfer_id is not None  # it was paid
