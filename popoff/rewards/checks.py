@@ -100,6 +100,18 @@ _CHECKS = (
          WHERE coalesce(expected.amount, 0) <> coalesce(account.balance, 0)
         """,
     ),
+    (
+        "payout_differs",
+        "a payout is not what the ledger has moved for it",
+        """
+        SELECT 'payout ' || payout.public_id FROM payouts AS payout
+          JOIN ledger_transfers AS asked ON asked.id = payout.transfer_id
+          LEFT JOIN ledger_transfers AS paid ON paid.id = payout.paid_transfer_id
+         WHERE (payout.amount, payout.public_id) <> (asked.amount, asked.reference) OR payout.amount <> paid.amount
+            OR (payout.state IN ('failed', 'reversed'))
+            <> EXISTS (SELECT FROM ledger_transfers AS back WHERE back.reverses_id = asked.id)
+        """,
+    ),
 )
 
 
