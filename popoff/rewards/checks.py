@@ -48,6 +48,17 @@ _CHECKS = (
         """,
     ),
     (
+        "gift_in_no_period",
+        "a gift is of no period, though later ones were closed: close one over its time",
+        """
+        SELECT 'gift ' || public_id FROM gifts
+         WHERE created_at < (SELECT max(starts_at) FROM reward_periods WHERE frozen_at IS NOT NULL)
+           AND NOT EXISTS (SELECT FROM reward_periods AS period
+                            WHERE gifts.created_at >= starts_at AND gifts.created_at < ends_at)
+           AND NOT EXISTS (SELECT FROM gift_reversals WHERE gift_id = gifts.id)
+        """,
+    ),
+    (
         "payment_differs",
         "the ledger has not paid what the statement says",
         """

@@ -29,8 +29,8 @@ WITH covered AS MATERIALIZED (
       FROM gifts
      WHERE created_at >= :start AND created_at < :end
        AND id <> ALL (CAST(:held AS bigint[]))
-       AND id NOT IN (SELECT gift_id FROM gift_holds)
-       AND id NOT IN (SELECT gift_id FROM gift_reversals)
+       AND NOT EXISTS (SELECT FROM gift_holds WHERE gift_id = gifts.id)
+       AND NOT EXISTS (SELECT FROM gift_reversals WHERE gift_id = gifts.id)
      GROUP BY post_id, creator_id
 ), seen AS (
     SELECT posts.id AS post_id, posts.user_id AS creator_id, sum(watch_ms) AS watch_ms,

@@ -63,7 +63,7 @@ def close(
     """
     # Gifts under way arrive before this; those after it see that this time is closed.
     db.session.execute(sa.select(sa.func.pg_advisory_xact_lock(gifts.BARRIER, 0)))
-    now = clock.now()
+    now, start, end = (clock.to_milliseconds(moment) for moment in (clock.now(), start, end))
     if start.tzinfo is None or end.tzinfo is None or not start < min(end, now):
         raise Invalid("A period begins in the past, and ends after it has begun.", code="invalid_period")
     terms = rules.check_terms(queries.terms_now(ad_pool, creator_fund))
