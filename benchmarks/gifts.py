@@ -79,7 +79,7 @@ class Place:
                     creator, creator.id == Post.user_id
                 )
             ).all()
-        self._posts = [tuple(post) for post in posts]
+        self._posts = [(row[0], row[1], row[2], row[3]) for row in posts]
 
     def pairs(self, count: int) -> list[Pair]:
         chosen = []
