@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("feed_growth",)
+BENCHMARKS = ("feed_growth", "gifts", "audit_verify", "period_close")
 
 
 def main() -> int:

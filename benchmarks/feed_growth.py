@@ -13,24 +13,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import flask_migrate
 import numpy as np
 import psycopg
 import sqlalchemy as sa
 from flask import Flask
-from psycopg import sql
 
-import config
-from benchmarks import catalogue, harness
+from benchmarks import catalogue, harness, places
 from benchmarks.harness import Sample, milliseconds
-from popoff import create_app, embedded
 from popoff.accounts.models import User
+from popoff.embedded import Services
 from popoff.feed import queries, rules, service
 from popoff.feed.models import PostVector
 from popoff.kernel import clock
@@ -128,30 +124,13 @@ def best_of_all_posts(user_id: int) -> list[Post]:
 
 
 @contextlib.contextmanager
-def place(services: embedded.Services, posts: int, seen: int) -> Iterator[Place]:
+def place(services: Services, posts: int, seen: int) -> Iterator[Place]:
     """A catalogue of `posts` in a database of its own."""
     name = f"feed_{posts}"
-    url = sa.make_url(services.database_url)
-    with psycopg.connect(_plain(url), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    mine = url.set(database=name)
-    with config.override(database_url=mine.render_as_string(hide_password=False)):
-        app = create_app()
-    app.logger.disabled = True
-    with app.app_context():
-        flask_migrate.upgrade()
-        with psycopg.connect(_plain(mine)) as connection:
+    with places.application(services, name) as app:
+        with psycopg.connect(places.address(services, name)) as connection:
             catalogue.fill(connection, posts, people=max(50, posts // 10))
-        reader = _reader(app, seen)
-        try:
-            yield Place(app, posts, *reader)
-        finally:
-            db.session.remove()
-            db.engine.dispose()
-
-
-def _plain(url: sa.URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+        yield Place(app, posts, *_reader(app, seen))
 
 
 def _reader(app: Flask, seen: int) -> tuple[str, int]:
@@ -189,20 +168,16 @@ def _posts_to_watch(count: int) -> Sequence[int]:
 def run(sizes: Sequence[int], seen: int, rounds: int, results: Path | None) -> float:
     """Measure, print, note in `results` (None: nowhere); the growth of the feed's time between the extreme sizes."""
     with contextlib.ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="popoff-bench-")))
-        settings = replace(config.current(), home=home, database_url="", redis_url="", secret_key="benchmark")
-        services = stack.enter_context(embedded.platform(settings))
-        changes = {"log_level": "ERROR", "rate_limit": "1000000/minute", "signup_rate_limit": "1000000/minute"}
-        stack.enter_context(config.override(**{**vars(settings), "redis_url": services.redis_url, **changes}))
-        places = [stack.enter_context(place(services, size, seen)) for size in sorted(sizes)]
-        calls: dict[str, Callable[[], Sample]] = {f"feed {p.posts:,}": p.feed for p in places}
-        old = {f"old way {p.posts:,}": p.old_way for p in places}
+        services = stack.enter_context(places.services())
+        read = [stack.enter_context(place(services, size, seen)) for size in sorted(sizes)]
+        calls: dict[str, Callable[[], Sample]] = {f"feed {p.posts:,}": p.feed for p in read}
+        old = {f"old way {p.posts:,}": p.old_way for p in read}
         for call in [*calls.values()] * WARM_UP:
             call()
         medians = harness.interleave(calls, rounds) | harness.interleave(old, max(1, rounds // 10))
-        largest = places[-1].scans()
-    growth = _print(medians, [f"{p.posts:,}" for p in places], seen)
-    print(f"  at {places[-1].posts:,} posts a page reads {', '.join(largest)}")
+        largest = read[-1].scans()
+    growth = _print(medians, [f"{p.posts:,}" for p in read], seen)
+    print(f"  at {read[-1].posts:,} posts a page reads {', '.join(largest)}")
     if results is not None:
         figures = {name: [round(value, 6) for value in vars(sample).values()] for name, sample in medians.items()}
         harness.record("feed_growth", {"seen": seen, "rounds": rounds, "growth": growth, "medians": figures}, results)

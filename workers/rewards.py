@@ -19,4 +19,5 @@ def close(period_id: int) -> None:
         if not more:
             break
         steps += 1
-    log.info("period_closed", period_id=period_id, steps=steps)
+    if steps:
+        log.info("period_closed", period_id=period_id, steps=steps)

@@ -35,7 +35,9 @@ class User(Base):
     last_name: orm.Mapped[str] = orm.mapped_column(server_default="")
     role: orm.Mapped[str] = orm.mapped_column(server_default=Role.CONSUMER.value)
     created_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now())
-    updated_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now(), onupdate=clock.now)
+    updated_at: orm.Mapped[datetime] = orm.mapped_column(
+        server_default=sa.func.now(), default=clock.now, onupdate=clock.now
+    )
     suspended_until: orm.Mapped[datetime | None]
     deletion_requested_at: orm.Mapped[datetime | None]
 

@@ -87,6 +87,7 @@ def _add(username: str, email: str, password_hash: str, role: Role, **more: str)
         email_key=rules.email_key(email),
         password_hash=password_hash,
         role=role.value,
+        created_at=clock.now(),
         **more,
     )
     db.session.add(user)

@@ -160,7 +160,7 @@ def _event(body: bytes) -> Event:
             amount=Minor(values["amount"]),
             currency=values["currency"],
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Invalid("This is not an event that we know.", code="unknown_event") from None
     texts = (event.id, event.reference, event.currency)
     if not all(isinstance(text, str) and _ID.fullmatch(text) for text in texts):

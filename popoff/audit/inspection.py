@@ -57,7 +57,7 @@ def inspect(checkpoint: str | None = None, *, processes: int = 1) -> Report:
     )
     if not report.problems and not problems:
         problems += _check_tiles(tiles)
-    report.problems += [*problems, *_check_line(), *_check_guards()]
+    report.problems += [*problems, *_check_surplus(), *_check_line(), *_check_guards()]
     return report
 
 
@@ -108,6 +108,17 @@ def _check_tiles(computed: Sequence[bytes]) -> Iterator[str]:
         full = range(0, len(computed) - TILE + 1, TILE)
         computed = [levels(computed[start : start + TILE])[-1][0] for start in full]
         level += 1
+
+
+def _check_surplus() -> Iterator[str]:
+    """No tile stands where the tree has not grown to: the sequencer's own would find its place taken."""
+    statement = sa.text("""
+        SELECT level, count(*) FROM audit_tiles
+         WHERE (position + 1) * CAST(:tile AS numeric) ^ level > (SELECT coalesce(max(seq) + 1, 0) FROM audit_chain)
+         GROUP BY level ORDER BY level
+    """)
+    for level, count in db.session.execute(statement, {"tile": TILE}):
+        yield f"{count} hashes of the tree on level {level} are of no entries"
 
 
 def _check_line() -> Iterator[str]:

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import orm
 
 from popoff.audit import keys, tree
 from popoff.audit.models import CheckpointRow, EntryRow, Link, Tile
-from popoff.audit.rules import FLAG, Checkpoint, Consistency, Entry, Inclusion
+from popoff.audit.rules import Checkpoint, Consistency, Entry, Inclusion
 from popoff.audit.tree import Node, Range
 from popoff.audit.verify import BLOCK, levels
 from popoff.kernel.db import db
@@ -38,14 +37,6 @@ canonical_text: sa.ColumnElement[str] = sa.literal_column(
 _line: sa.ColumnElement[str] = sa.literal_column(
     """',"hash":"' || encode(audit_chain.hash, 'hex') || '","seq":' || audit_chain.seq || E'}\\n'""", sa.Text
 )
-
-
-@dataclass(frozen=True)
-class Flagged:
-    """An entry and the entries that flag it, the newest first."""
-
-    entry: Entry
-    flags: Sequence[Entry]
 
 
 @dataclass(frozen=True)
@@ -108,34 +99,6 @@ def by_ids(entry_ids: Sequence[str]) -> dict[str, Entry]:
         _entries().where(EntryRow.public_id == sa.any_(sa.cast(list(entry_ids), sa.ARRAY(sa.Text))))
     )
     return {row.public_id: _entry(row) for row in rows}
-
-
-def flagged(*, cursor: str | None = None, limit: int = PAGE) -> tuple[list[Flagged], str | None]:
-    """Entries that somebody flagged, the one flagged last first, and the cursor of the next page."""
-    limit = max(1, min(limit, MOST))
-    last_flag = sa.func.max(EntryRow.id)
-    subjects = (
-        sa.select(EntryRow.subject, last_flag.label("last_flag"))
-        .where(EntryRow.action == FLAG)
-        .group_by(EntryRow.subject)
-        .order_by(last_flag.desc())
-        .limit(limit + 1)
-    )
-    if cursor is not None:
-        (last,) = decode_cursor(cursor, str)
-        flags = orm.aliased(EntryRow)
-        before = sa.select(sa.func.max(flags.id)).where(flags.action == FLAG, flags.subject == last)
-        subjects = subjects.having(last_flag < before.scalar_subquery())
-    names = [row.subject for row in db.session.execute(subjects)]
-    entries = {
-        row.public_id: _entry(row) for row in db.session.execute(_entries().where(EntryRow.public_id.in_(names)))
-    }
-    flags_of: dict[str, list[Entry]] = {name: [] for name in names}
-    chosen = _entries().where(EntryRow.action == FLAG, EntryRow.subject.in_(names)).order_by(EntryRow.id.desc())
-    for row in db.session.execute(chosen):
-        flags_of[row.subject].append(_entry(row))
-    found = [Flagged(entries[name], flags_of[name]) for name in names[:limit] if name in entries]
-    return found, encode_cursor([names[limit - 1]]) if len(names) > limit else None
 
 
 def _entries() -> sa.Select[Any]:

@@ -1,4 +1,4 @@
-"""Writes of the audit log: entries, their places in the chain, signed checkpoints, flags."""
+"""Writes of the audit log: entries, their places in the chain, signed checkpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from popoff.audit import keys, queries, rules
 from popoff.audit.models import CheckpointRow, EntryRow, Link, Pending, Tile
-from popoff.audit.rules import FLAG, Checkpoint, Entry
+from popoff.audit.rules import Checkpoint, Entry
 from popoff.audit.verify import GENESIS, TILE, TreeHead, leaf_hash, levels
 from popoff.kernel import clock
 from popoff.kernel.canonical import JSON
@@ -75,15 +75,6 @@ def record(
         },
     )
     return entry
-
-
-def flag(entry_id: str, *, actor: int | None, reason: str, data: Mapping[str, JSON] | None = None) -> Entry:
-    """Flag an entry by a new one. `reason` is a code; what people wrote about it stays outside the log.
-
-    Raises NotFound (code `entry_not_found`).
-    """
-    flagged = queries.by_id(entry_id)
-    return record(FLAG, actor=actor, subject=flagged.id, amount=flagged.amount, data={"reason": reason, **(data or {})})
 
 
 _CHAIN = sa.text("""

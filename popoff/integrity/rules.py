@@ -9,7 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from popoff.kernel.errors import Conflict, Forbidden, Invalid
+from popoff.kernel import words
+from popoff.kernel.errors import Conflict, Forbidden
 from popoff.kernel.money import Minor, to_text
 
 SEND = "send_gift"
@@ -18,7 +19,7 @@ GIFT_ACTIONS = (SEND, "potential_gaming")
 NOTED_ACTIONS = ("suspicious_gifting", "potential_gaming")
 """Entries that are conspicuous by themselves."""
 
-REASON_LENGTH, DESCRIPTION_LENGTH = 500, 5000
+DESCRIPTION_LENGTH = 5000
 
 
 class FlagState(StrEnum):
@@ -217,24 +218,9 @@ def check_impartial(names: Sequence[str | None], me: str) -> None:
         raise Forbidden("Somebody without a part in this has to decide.", code="own_matter")
 
 
-def check_reason(text: str) -> str:
-    """Raises Invalid (codes `empty_reason`, `too_long`)."""
-    cleaned = text.strip()
-    if not cleaned or "\0" in cleaned:
-        raise Invalid("Say what is wrong with it.", code="empty_reason", field="reason")
-    if len(cleaned) > REASON_LENGTH:
-        raise Invalid(f"Reasons have at most {REASON_LENGTH} characters.", code="too_long", field="reason")
-    return cleaned
-
-
 def check_description(text: str) -> str:
     """Raises Invalid (code `too_long`)."""
-    cleaned = text.strip().replace("\0", "")
-    if len(cleaned) > DESCRIPTION_LENGTH:
-        raise Invalid(
-            f"Descriptions have at most {DESCRIPTION_LENGTH} characters.", code="too_long", field="description"
-        )
-    return cleaned
+    return words.bounded(text, DESCRIPTION_LENGTH, "description")
 
 
 _SHAPES = (

@@ -18,7 +18,7 @@ from popoff.integrity import facts, queries, rules
 from popoff.integrity.models import Decision, Flag, FraudCase, FraudReport
 from popoff.integrity.queries import CaseView, FlaggedEntry, FlagView, ReportView
 from popoff.integrity.rules import CaseState, Finding, FlagState, Judge, Rule, SubjectKind
-from popoff.kernel import clock
+from popoff.kernel import clock, words
 from popoff.kernel.db import advisory_lock, db
 from popoff.kernel.errors import Forbidden, Invalid, NotFound
 from popoff.kernel.money import Minor
@@ -93,7 +93,7 @@ def flag(entry_id: str, *, by: int, reason: str, description: str = "") -> FlagV
 
     Raises NotFound (code `entry_not_found`), Invalid (codes `empty_reason`, `too_long`).
     """
-    return _flag(entry_id, Rule.STAFF, by, rules.check_reason(reason), rules.check_description(description))
+    return _flag(entry_id, Rule.STAFF, by, words.reason(reason), rules.check_description(description))
 
 
 def _flag(entry_id: str, rule: Rule, by: int, reason: str, description: str) -> FlagView:
@@ -133,7 +133,7 @@ def decide(flag_id: str, outcome: FlagState, *, by: int, reason: str) -> FlagVie
     Raises NotFound (`flag_not_found`), Conflict (`flag_decided`), Forbidden (`own_matter`, `four_eyes`), Invalid
     (`empty_reason`, `too_long`).
     """
-    why = rules.check_reason(reason)
+    why = words.reason(reason)
     row = db.session.scalars(
         sa.select(Flag).where(Flag.public_id == flag_id).with_for_update().execution_options(populate_existing=True)
     ).one_or_none()
@@ -175,7 +175,7 @@ def report(reporter_id: int, subject: str, reason: str, description: str = "") -
 
     Raises NotFound (`subject_not_found`), Invalid (`empty_reason`, `too_long`, `report_self`).
     """
-    why, words = rules.check_reason(reason), rules.check_description(description)
+    why, more = words.reason(reason), rules.check_description(description)
     subject = subject.strip()
     kind, owner_id = queries.find_subject(subject)
     if owner_id == reporter_id:
@@ -184,7 +184,7 @@ def report(reporter_id: int, subject: str, reason: str, description: str = "") -
     case = _open_case(kind, subject)
     added = db.session.scalar(
         insert(FraudReport)
-        .values(case_id=case.id, reporter_id=reporter_id, reason=why, description=words, created_at=clock.now())
+        .values(case_id=case.id, reporter_id=reporter_id, reason=why, description=more, created_at=clock.now())
         .on_conflict_do_nothing(constraint="uq_fraud_reports_case_reporter")
         .returning(FraudReport.id)
     )
@@ -217,7 +217,7 @@ def decide_case(case_id: str, outcome: CaseState, *, by: int, reason: str, may_f
     Raises NotFound (`case_not_found`), Forbidden (`forbidden`, `own_matter`), Invalid (`empty_reason`,
     `too_long`), and of the flag what `decide` raises.
     """
-    why = rules.check_reason(reason)
+    why = words.reason(reason)
     case = db.session.scalars(
         sa.select(FraudCase)
         .where(FraudCase.public_id == case_id)
@@ -226,8 +226,9 @@ def decide_case(case_id: str, outcome: CaseState, *, by: int, reason: str, may_f
     ).one_or_none()
     if case is None or case.state != CaseState.OPEN or outcome is CaseState.OPEN:
         raise NotFound("There is no such open case.", code="case_not_found")
-    _check_no_part(case, by)
-    if outcome is CaseState.UPHELD and (entry_id := _entry_of(case)) is not None:
+    entry_id = _entry_of(case)
+    _check_no_part(case, entry_id, by)
+    if outcome is CaseState.UPHELD and entry_id is not None:
         if not may_flag:
             raise Forbidden("Access denied")
         raised = _flag(entry_id, Rule.REPORT, by, why, "")
@@ -238,11 +239,13 @@ def decide_case(case_id: str, outcome: CaseState, *, by: int, reason: str, may_f
     return queries.case_views([case])[0]
 
 
-def _check_no_part(case: FraudCase, by: int) -> None:
-    """Neither who reported it nor whom it is about decides a case."""
+def _check_no_part(case: FraudCase, entry_id: str | None, by: int) -> None:
+    """Neither who reported it decides a case, nor whom it is about, nor those in the entry of what it is about."""
     _, owner_id = _subject(case)
     parties = [owner_id, *(report.reporter_id for report in queries.case_views([case])[0].reports)]
     rules.check_impartial([str(party) for party in parties], str(by))
+    if entry_id is not None:
+        rules.check_impartial(_people_in(audit_queries.by_id(entry_id)), audit.pseudonym(by))
 
 
 def _subject(case: FraudCase) -> tuple[SubjectKind, int | None]:

@@ -42,6 +42,11 @@ def shifted(by: timedelta) -> Iterator[None]:
         _offset = before
 
 
+def to_milliseconds(moment: datetime) -> datetime:
+    """`moment` without what `rfc3339` does not tell: who reads it can name the same moment."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
 def rfc3339(moment: datetime) -> str:
     """`2026-01-31T12:00:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

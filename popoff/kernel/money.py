@@ -22,8 +22,11 @@ def to_minor(amount: str | int | float | Decimal, field: str = "amount") -> Mino
     Floats are read by their shortest decimal form, which is what the JSON said.
     """
     not_money = Invalid("This is not an amount of money.", code="invalid_amount", field=field)
+    text = str(amount)
+    if not text.isascii() or "_" in text:  # which Decimal reads as Python does, and people do not write
+        raise not_money
     try:
-        value = Decimal(str(amount)).quantize(_CENT, context=_EXACT)
+        value = Decimal(text).quantize(_CENT, context=_EXACT)
     except Inexact:
         raise Invalid("Amounts have at most two decimals.", code="invalid_amount", field=field) from None
     except InvalidOperation:

@@ -76,7 +76,9 @@ class Post(Base):
     description: orm.Mapped[str] = orm.mapped_column(server_default="")
     tags: orm.Mapped[list[str]] = orm.mapped_column(ARRAY(sa.Text), server_default="{}")
     created_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now())
-    updated_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now(), onupdate=clock.now)
+    updated_at: orm.Mapped[datetime] = orm.mapped_column(
+        server_default=sa.func.now(), default=clock.now, onupdate=clock.now
+    )
 
     stage: orm.Mapped[str] = orm.mapped_column(server_default=Stage.RECEIVED.value)
     progress: orm.Mapped[int] = orm.mapped_column(sa.SmallInteger, server_default="0")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from popoff.kernel import words
 from popoff.kernel.errors import Invalid
 
 
@@ -170,21 +171,14 @@ def _label(name: str) -> str:
 
 def check_description(text: str) -> str:
     """Raises Invalid (code `too_long`)."""
-    cleaned = clean_text(text)
-    if len(cleaned) > DESCRIPTION_LENGTH:
-        raise Invalid(
-            f"Descriptions have at most {DESCRIPTION_LENGTH} characters.", code="too_long", field="description"
-        )
-    return cleaned
+    return words.bounded(text, DESCRIPTION_LENGTH, "description")
 
 
 def check_title(text: str) -> str:
     """Titles have one line. Raises Invalid (codes `empty_title`, `too_long`)."""
-    cleaned = " ".join(clean_text(text).split())
+    cleaned = words.bounded(" ".join(words.clean(text).split()), TITLE_LENGTH, "title")
     if not cleaned:
         raise Invalid("Give it a title.", code="empty_title", field="title")
-    if len(cleaned) > TITLE_LENGTH:
-        raise Invalid(f"Titles have at most {TITLE_LENGTH} characters.", code="too_long", field="title")
     return cleaned
 
 
@@ -215,7 +209,7 @@ def parse_tags(text: str) -> list[str]:
     """`"Dance, #Fun,,fun"` -> `["dance", "fun"]`. Raises Invalid (code `invalid_tags`)."""
     found: dict[str, None] = {}
     for word in re.split(r"[,\n]", text):
-        tag = unicodedata.normalize("NFKC", clean_text(word)).lstrip("#").casefold().strip()
+        tag = unicodedata.normalize("NFKC", words.clean(word)).lstrip("#").casefold().strip()
         if tag:
             found[tag] = None
     if len(found) > MAX_TAGS or any(len(tag) > TAG_LENGTH for tag in found):
@@ -223,17 +217,3 @@ def parse_tags(text: str) -> list[str]:
             f"A post has at most {MAX_TAGS} tags of at most {TAG_LENGTH} characters.", code="invalid_tags", field="tags"
         )
     return list(found)
-
-
-def clean_text(text: str) -> str:
-    """Text as it is stored: composed, without control characters (newlines stay) and outer white space.
-
-    A NUL would be refused by PostgreSQL, and bidirectional overrides let text pose as something else.
-    """
-    bidi = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    composed = unicodedata.normalize("NFC", text)
-    return "".join(
-        char
-        for char in composed
-        if char == "\n" or (unicodedata.category(char) not in ("Cc", "Cs") and char not in bidi)
-    ).strip()

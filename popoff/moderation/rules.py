@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import enum
 
-from popoff.kernel.errors import Invalid
-from popoff.media.rules import clean_text
-
-REASON_LENGTH = 500
-
 
 class CaseState(enum.StrEnum):
     OPEN = "open"
     DISMISSED = "dismissed"
     REMOVED = "removed"
-
-
-def check_reason(text: str) -> str:
-    """Raises Invalid (codes `empty_reason`, `too_long`)."""
-    cleaned = clean_text(text)
-    if not cleaned:
-        raise Invalid("Say what is wrong with it.", code="empty_reason")
-    if len(cleaned) > REASON_LENGTH:
-        raise Invalid(f"Reasons have at most {REASON_LENGTH} characters.", code="too_long")
-    return cleaned
 
 
 def hides(distinct_new_reporters: int, threshold: int) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 import config
 from popoff.audit import service as audit
-from popoff.kernel import clock
+from popoff.kernel import clock, words
 from popoff.kernel.clock import rfc3339
 from popoff.kernel.db import constraint_errors, db
 from popoff.kernel.errors import Conflict, Invalid, NotFound
@@ -32,7 +32,7 @@ def report_post(reporter_id: int, post_id: int, reason: str) -> bool:
     The post is hidden until reviewed when enough distinct people have reported it since its last review.
     Raises NotFound, Invalid (codes `empty_reason`, `too_long`, `report_self`).
     """
-    checked = rules.check_reason(reason)
+    checked = words.reason(reason)
     post = social.reachable_post(reporter_id, post_id, hold=True)
     if post.user_id == reporter_id:
         raise Invalid("You cannot report your own video.", code="report_self")
@@ -83,7 +83,7 @@ def decide(case_id: int, outcome: CaseState, reason: str) -> Case:
 
     Raises NotFound (code `case_not_found`), Invalid.
     """
-    checked = rules.check_reason(reason)
+    checked = words.reason(reason)
     db.session.execute(social.held(sa.select(Post.id).join(Case, Case.post_id == Post.id).where(Case.id == case_id)))
     case = db.session.get(Case, case_id, with_for_update=True, populate_existing=True)
     if case is None or case.state != CaseState.OPEN or outcome is CaseState.OPEN:

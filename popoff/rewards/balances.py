@@ -22,6 +22,9 @@ from popoff.rewards.rules import COMMITTED, PayoutState
 
 PAGE = 100
 
+UNSETTLED = (PayoutState.PENDING.value, PayoutState.HELD.value, PayoutState.APPROVED.value)
+"""States of payouts that are not over."""
+
 _SUSPENDED = sa.text("""
 SELECT gifts.amount, period.gift_share
   FROM gifts
@@ -108,8 +111,8 @@ def payouts_of(user_id: int, limit: int = PAGE) -> Sequence[Payout]:
 
 def open_payouts(limit: int = PAGE) -> Sequence[Payout]:
     """Payouts that somebody has to look at, the oldest first."""
-    states = (PayoutState.PENDING.value, PayoutState.HELD.value, PayoutState.APPROVED.value)
-    return db.session.scalars(sa.select(Payout).where(Payout.state.in_(states)).order_by(Payout.id).limit(limit)).all()
+    waiting = sa.select(Payout).where(Payout.state.in_(UNSETTLED)).order_by(Payout.id).limit(limit)
+    return db.session.scalars(waiting).all()
 
 
 def bank_account(user_id: int) -> BankAccount | None:

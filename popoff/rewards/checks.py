@@ -48,6 +48,17 @@ _CHECKS = (
         """,
     ),
     (
+        "gift_in_no_period",
+        "a gift is of no period, though later ones were closed: close one over its time",
+        """
+        SELECT 'gift ' || public_id FROM gifts
+         WHERE created_at < (SELECT max(starts_at) FROM reward_periods WHERE frozen_at IS NOT NULL)
+           AND NOT EXISTS (SELECT FROM reward_periods AS period
+                            WHERE gifts.created_at >= starts_at AND gifts.created_at < ends_at)
+           AND NOT EXISTS (SELECT FROM gift_reversals WHERE gift_id = gifts.id)
+        """,
+    ),
+    (
         "payment_differs",
         "the ledger has not paid what the statement says",
         """
@@ -98,6 +109,18 @@ _CHECKS = (
           FULL JOIN (SELECT owner_id, balance FROM ledger_accounts WHERE kind = 'payouts') AS account
             ON account.owner_id = expected.user_id
          WHERE coalesce(expected.amount, 0) <> coalesce(account.balance, 0)
+        """,
+    ),
+    (
+        "payout_differs",
+        "a payout is not what the ledger has moved for it",
+        """
+        SELECT 'payout ' || payout.public_id FROM payouts AS payout
+          JOIN ledger_transfers AS asked ON asked.id = payout.transfer_id
+          LEFT JOIN ledger_transfers AS paid ON paid.id = payout.paid_transfer_id
+         WHERE (payout.amount, payout.public_id) <> (asked.amount, asked.reference) OR payout.amount <> paid.amount
+            OR (payout.state IN ('failed', 'reversed'))
+            <> EXISTS (SELECT FROM ledger_transfers AS back WHERE back.reverses_id = asked.id)
         """,
     ),
 )

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import config
 from popoff.accounts import queries as accounts
 from popoff.audit import service as audit
-from popoff.kernel import clock
+from popoff.kernel import clock, words
 from popoff.kernel.db import db
 from popoff.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from popoff.kernel.money import Minor, positive
@@ -131,7 +131,7 @@ def reverse(public_id: str, *, by: int | None, reason: str) -> GiftReversal:
     statements give it back. Raises NotFound (`gift_not_found`), Conflict (`already_reversed`), Invalid
     (`empty_reason`, `too_long`), and Unavailable (`period_closing`) while statements are being paid.
     """
-    why = rules.check_reason(reason)
+    why = words.reason(reason)
     db.session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(BARRIER, 0)))
     gift = db.session.scalars(sa.select(Gift).where(Gift.public_id == public_id).with_for_update()).one_or_none()
     if gift is None:

@@ -17,7 +17,8 @@ from popoff.rewards.rules import Late, LateKind, Owed, PostInput
 from popoff.scoring import rules as scoring
 
 # Views are of this period when their first second is; watch time is what no period has counted yet, of views that
-# are in this period or in one before. Neither counts where people watch themselves.
+# are in this period or in one before. Neither counts where people watch themselves. (Of <@ the planner expects hardly
+# a row, whatever the times are; of the function that it stands for, a third.)
 _COLLECT = sa.text("""
 WITH covered AS MATERIALIZED (
     SELECT range_agg(time) AS times
@@ -28,21 +29,15 @@ WITH covered AS MATERIALIZED (
       FROM gifts
      WHERE created_at >= :start AND created_at < :end
        AND id <> ALL (CAST(:held AS bigint[]))
-       AND id NOT IN (SELECT gift_id FROM gift_holds)
-       AND id NOT IN (SELECT gift_id FROM gift_reversals)
+       AND NOT EXISTS (SELECT FROM gift_holds WHERE gift_id = gifts.id)
+       AND NOT EXISTS (SELECT FROM gift_reversals WHERE gift_id = gifts.id)
      GROUP BY post_id, creator_id
-), watched AS (
-    SELECT post_id, sum(watch_ms) AS watch_ms,
-           count(*) FILTER (WHERE first_at >= :start AND first_at < :end) AS views
-      FROM views
-     WHERE first_at < :end AND first_at <@ (SELECT times FROM covered)
-     GROUP BY post_id
 ), seen AS (
-    SELECT watched.post_id, posts.user_id AS creator_id, watched.watch_ms - coalesce(own.watch_ms, 0) AS watch_ms,
-           watched.views - coalesce((own.first_at >= :start AND own.first_at < :end)::integer, 0) AS views
-      FROM watched JOIN posts ON posts.id = watched.post_id
-      LEFT JOIN views AS own ON own.post_id = watched.post_id AND own.user_id = posts.user_id
-       AND own.first_at < :end AND own.first_at <@ (SELECT times FROM covered)
+    SELECT posts.id AS post_id, posts.user_id AS creator_id, sum(watch_ms) AS watch_ms,
+           count(*) FILTER (WHERE first_at >= :start AND first_at < :end) AS views
+      FROM views JOIN posts ON posts.id = views.post_id AND posts.user_id <> views.user_id
+     WHERE first_at < :end AND multirange_contains_elem((SELECT times FROM covered), first_at)
+     GROUP BY posts.id
 ), counted AS (
     SELECT post_id, sum(watch_ms) AS watch_ms FROM reward_lines GROUP BY post_id
 ), known AS (
@@ -104,7 +99,7 @@ def collect(start: datetime, end: datetime, held: Collection[int], min_views: in
     """
     rows = db.session.execute(_COLLECT, {"start": start, "end": end, "held": sorted(held), "now": clock.now()})
     found = []
-    for post_id, creator_id, gifts, views, watch_ms, eligible, gift_count, engagement, quality, model in rows:
+    for post_id, creator_id, gifts, views, watch_ms, eligible, gift_count, engagement, quality, model in rows.all():
         if eligible and views >= max(min_views, 1) and engagement is not None and quality is not None:
             score = rules.hundredths(scoring.overall(engagement, quality))
             scores = (gift_count, rules.hundredths(engagement), rules.hundredths(quality), model)

@@ -1,20 +1,23 @@
 """Writes about payouts: asked for, looked at by a second person, paid by the bank.
 
 pending → held (reason, until) → approved by somebody else → paid | failed | reversed. The money leaves the wallet
-when the payout is asked for, so it cannot be spent twice; a payout that fails gives it back.
+when the payout is asked for, so it cannot be spent twice; a payout that fails gives it back. Whatever staff do with a
+payout, they do with somebody else's.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 import config
 from popoff.adapters.payments import Event, EventKind
 from popoff.audit import service as audit
-from popoff.kernel import clock
+from popoff.kernel import clock, words
 from popoff.kernel.db import constraint_errors, db
 from popoff.kernel.errors import Conflict, Forbidden, Invalid
 from popoff.kernel.money import Minor, positive, to_text
@@ -31,14 +34,40 @@ _FOUR_EYES = "Somebody else has to approve this: not who asked for it, and not w
 
 
 def set_bank_account(user_id: int, holder: str, iban: str, bic: str = "") -> BankAccount:
-    """Where a person wants to be paid. Raises Invalid (`invalid_iban`, `invalid_bic`, `invalid_holder`)."""
-    account = db.session.get(BankAccount, user_id) or BankAccount(user_id=user_id)
-    account.holder, account.iban, account.bic = rules.check_holder(holder), rules.check_iban(iban), rules.check_bic(bic)
-    account.updated_at = clock.now()
-    db.session.add(account)
-    db.session.flush()
+    """Where a person wants to be paid. Payouts that were approved for another account are held: somebody looks again.
+
+    Raises Invalid (`invalid_iban`, `invalid_bic`, `invalid_holder`), and Conflict (`payout_exported`) while the bank
+    pays to the present account.
+    """
+    values = {"holder": rules.check_holder(holder), "iban": rules.check_iban(iban), "bic": rules.check_bic(bic)}
+    present = balances.bank_account(user_id)
+    if present is not None and values == {name: getattr(present, name) for name in values}:
+        return present
+    for payout in _unsettled(user_id):
+        if payout.export_id is not None:
+            raise Conflict("The bank is paying to your present account. Change it afterwards.", code="payout_exported")
+        if payout.state == PayoutState.APPROVED:
+            _hold(payout, "the bank account was changed", None)
+            _note("payout_held", payout, user_id)
+    stored: dict[str, object] = {**values, "updated_at": clock.now()}
+    kept = insert(BankAccount).values(user_id=user_id, **stored)
+    account = db.session.scalars(
+        kept.on_conflict_do_update(index_elements=["user_id"], set_=stored).returning(BankAccount),
+        execution_options={"populate_existing": True},
+    ).one()
     audit.record("bank_account_changed", actor=user_id)
     return account
+
+
+def _unsettled(user_id: int) -> Sequence[Payout]:
+    """A person's payouts on their way, kept from being approved or exported meanwhile."""
+    return db.session.scalars(
+        sa.select(Payout)
+        .where(Payout.user_id == user_id, Payout.state.in_(balances.UNSETTLED))
+        .order_by(Payout.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
 
 
 def request(user_id: int, amount: Minor, *, by: int | None = None, key: str | None = None) -> Payout:
@@ -89,8 +118,9 @@ def _check_payable(user_id: int, amount: Minor) -> None:
         raise Invalid(f"Payouts are {to_text(smallest)} or more.", code="payout_too_small", field="amount")
     if db.session.get(BankAccount, user_id) is None:
         raise Invalid("Tell us first where to pay to.", code="bank_account_missing")
-    if amount > balances.payable(user_id):
-        raise Invalid("This is more than can be paid out now.", code="nothing_payable", field="amount")
+    payable = balances.payable(user_id)
+    if amount > payable:
+        raise Invalid(f"At most {to_text(payable)} can be paid out now.", code="nothing_payable", field="amount")
 
 
 def hold(public_id: str, *, by: int, reason: str, until: datetime | None = None) -> Payout:
@@ -98,19 +128,23 @@ def hold(public_id: str, *, by: int, reason: str, until: datetime | None = None)
 
     Raises Invalid (`empty_reason`, `too_long`), Conflict (`payout_state`, `payout_exported`), NotFound.
     """
-    why = rules.check_reason(reason)
-    payout = _locked(public_id)
+    why = words.reason(reason)
+    payout = _locked(public_id, by)
     if payout.export_id is not None:
         raise Conflict("The bank has this payout.", code="payout_exported")
-    payout.state = rules.check_step(PayoutState(payout.state), PayoutState.HELD).value
-    payout.reason, payout.held_until = why, until
-    payout.approved_by = payout.approved_at = None
+    _hold(payout, why, until)
     return _note("payout_held", payout, by)
 
 
+def _hold(payout: Payout, why: str, until: datetime | None) -> None:
+    payout.state = rules.check_step(PayoutState(payout.state), PayoutState.HELD).value
+    payout.reason, payout.held_until = why, until
+    payout.approved_by = payout.approved_at = None
+
+
 def release(public_id: str, *, by: int) -> Payout:
-    """End a hold; the payout waits for approval again."""
-    payout = _locked(public_id)
+    """End a hold; the payout waits for approval again. Raises Conflict (`payout_state`), NotFound."""
+    payout = _locked(public_id, by)
     payout.state = rules.check_step(PayoutState(payout.state), PayoutState.PENDING).value
     payout.reason = payout.held_until = None
     return _note("payout_released", payout, by)
@@ -138,7 +172,7 @@ def approve(public_id: str, *, by: int) -> Payout:
 
 def pay(public_id: str, *, by: int | None) -> Payout:
     """The bank has paid it. Raises Conflict, NotFound."""
-    payout = _locked(public_id)
+    payout = _locked(public_id, by)
     state = rules.check_step(PayoutState(payout.state), PayoutState.PAID)
     key = f"payout-paid:{payout.public_id}"
     payout.paid_transfer_id = ledger.transfer(
@@ -157,8 +191,8 @@ def fail(public_id: str, *, by: int | None, reason: str) -> Payout:
 
     Raises Invalid (`empty_reason`, `too_long`), Conflict (`payout_state`), NotFound.
     """
-    why = rules.check_reason(reason)
-    payout = _locked(public_id)
+    why = words.reason(reason)
+    payout = _locked(public_id, by)
     payout.state = rules.check_step(PayoutState(payout.state), PayoutState.FAILED).value
     ledger.reverse(f"payout-failed:{payout.public_id}", payout.transfer_id, why)
     payout.reason, payout.settled_at = why, clock.now()
@@ -167,8 +201,8 @@ def fail(public_id: str, *, by: int | None, reason: str) -> Payout:
 
 def reverse(public_id: str, *, by: int | None, reason: str) -> Payout:
     """The bank sent it back after it was paid: the money returns to the wallet. Raises Conflict, NotFound."""
-    why = rules.check_reason(reason)
-    payout = _locked(public_id)
+    why = words.reason(reason)
+    payout = _locked(public_id, by)
     payout.state = rules.check_step(PayoutState(payout.state), PayoutState.REVERSED).value
     assert payout.paid_transfer_id is not None  # it was paid
     accounts = (Account(Kind.WALLET, payout.user_id), Account(Kind.PAYOUTS, payout.user_id), Account(Kind.BANK))
@@ -226,8 +260,11 @@ def exported(public_id: str) -> BankFiles:
     return bank.files(balances.export_orders(public_id))
 
 
-def _locked(public_id: str) -> Payout:
-    """Raises NotFound (code `payout_not_found`)."""
+def _locked(public_id: str, by: int | None = None) -> Payout:
+    """A payout that `by` decides about: never one's own, which would bring back money that the bank has paid.
+
+    Raises NotFound (`payout_not_found`), Forbidden (`own_matter`).
+    """
     found = db.session.scalars(
         sa.select(Payout)
         .where(Payout.public_id == public_id)
@@ -236,6 +273,8 @@ def _locked(public_id: str) -> Payout:
     ).one_or_none()
     if found is None:
         raise balances.payout_not_found()
+    if found.user_id == by:
+        raise Forbidden("Somebody who is not paid has to decide this.", code="own_matter")
     return found
 
 

@@ -78,6 +78,12 @@ def period_asked_for(start: datetime, end: datetime) -> Period | None:
     ).one_or_none()
 
 
+def period_within(start: datetime, end: datetime) -> Period | None:
+    """The latest period that has some of this time."""
+    overlapping = sa.select(Period).where(Period.starts_at < end, Period.ends_at > start)
+    return db.session.scalars(overlapping.order_by(Period.starts_at.desc()).limit(1)).one_or_none()
+
+
 def period(public_id: str) -> Period:
     """Raises NotFound (code `period_not_found`)."""
     found = db.session.scalars(sa.select(Period).where(Period.public_id == public_id)).one_or_none()

@@ -361,13 +361,3 @@ def check_holder(name: str) -> str:
     if not 2 <= len(plain) <= 70 or not plain.isprintable():
         raise Invalid("The holder's name has 2 to 70 characters.", code="invalid_holder", field="holder")
     return plain
-
-
-def check_reason(reason: str) -> str:
-    """Raises Invalid (code `empty_reason`, `too_long`)."""
-    plain = reason.strip()
-    if not plain or "\0" in plain:
-        raise Invalid("A reason is needed.", code="empty_reason", field="reason")
-    if len(plain) > 500:
-        raise Invalid("Reasons have at most 500 characters.", code="too_long", field="reason")
-    return plain

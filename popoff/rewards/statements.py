@@ -76,20 +76,27 @@ def as_csv(view: StatementView) -> bytes:
     writer.writerow(COLUMNS)
     for row in rows(view):
         writer.writerow([plain_cell(cell) for cell in _cells(row)])
-    sums = view.statement
-    amounts = (sums.gift_reward + sums.late, sums.ad_revenue, sums.fund_reward, sums.total)
-    writer.writerow(["", "", "total", "", "", "", "", *(to_text(Minor(amount)) for amount in amounts)])
+    gifts, *amounts = _sums(view)
+    writer.writerow(["", "", "total", gifts, "", "", "", *amounts])
     return text.getvalue().encode()
 
 
 def _cells(row: Row) -> list[str]:
     score = "" if row.score is None else f"{row.score / rules.SCORE_SCALE:.2f}"
     amounts = (row.gift_reward, row.ad_revenue, row.fund_reward, row.total)
-    return [row.content, row.title, row.kind, to_text(row.gifts), str(row.views), f"{row.watch_ms / 1000:.1f}",
+    return [row.content, row.title, row.kind, to_text(row.gifts), str(row.views), f"{row.watch_ms / 1000:.3f}",
             score, *(to_text(amount) for amount in amounts)]  # fmt: skip
 
 
-_HEADS = ("Content", "Gifts", "Views", "Watched", "Score", "Of gifts", "Of ads", "Of fund", "Total")
+def _sums(view: StatementView) -> list[str]:
+    """Of the columns with amounts: gifts, what was earned of each kind, and in all."""
+    sums = view.statement
+    gifts = sums.gifts + sum(line.gross for line in view.late)
+    amounts = (gifts, sums.gift_reward + sums.late, sums.ad_revenue, sums.fund_reward, sums.total)
+    return [to_text(Minor(amount)) for amount in amounts]
+
+
+_HEADS = ("Content", "Gifts", "Views", "Seconds", "Score", "Of gifts", "Of ads", "Of fund", "Total")
 _WIDTHS = tuple(width * mm for width in (58, 17, 14, 16, 13, 17, 17, 17, 19))
 
 
@@ -124,9 +131,8 @@ def _table(view: StatementView, small: ParagraphStyle) -> Table:
         label = name if row.kind == "content" else f"{name} (gift, late {row.kind})"
         _, _, _, *cells = _cells(row)
         data.append([Paragraph(_escaped(label), small), *cells])
-    sums = view.statement
-    amounts = (sums.gift_reward + sums.late, sums.ad_revenue, sums.fund_reward, sums.total)
-    data.append(["Total", to_text(Minor(sums.gifts)), "", "", "", *(to_text(Minor(amount)) for amount in amounts)])
+    gifts, *amounts = _sums(view)
+    data.append(["Total", gifts, "", "", "", *amounts])
     table = Table(data, colWidths=_WIDTHS, repeatRows=1)
     table.setStyle(
         TableStyle(

@@ -11,7 +11,7 @@ import config
 from popoff.adapters import payments
 from popoff.adapters.payments import Checkout, Event, EventKind
 from popoff.audit import service as audit
-from popoff.kernel import clock
+from popoff.kernel import clock, words
 from popoff.kernel.db import db
 from popoff.kernel.errors import Conflict, Invalid, NotFound
 from popoff.kernel.money import Minor, positive
@@ -19,7 +19,7 @@ from popoff.ledger import rules as ledger_rules
 from popoff.ledger import service as ledger
 from popoff.ledger.queries import Transfer
 from popoff.ledger.rules import Account, Kind, Move
-from popoff.rewards import payouts, rules
+from popoff.rewards import payouts
 from popoff.rewards.models import PaymentEvent, TopUp, new_public_id
 from popoff.rewards.rules import TopUpState
 
@@ -133,7 +133,7 @@ def grant(user_id: int, amount: Minor, *, by: int | None, reason: str, key: str 
     What was granted can be given away, not paid out. Raises Invalid (`invalid_amount`, `empty_reason`,
     `too_long`), Conflict (`idempotency_conflict`).
     """
-    why = rules.check_reason(reason)
+    why = words.reason(reason)
     reference = new_public_id()
     moved = ledger.transfer(
         f"grant:{by or 0}:{key or reference}",

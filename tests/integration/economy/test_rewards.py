@@ -110,6 +110,12 @@ def test_another_persons_statement_is_not_there(scene: Scene, path: str) -> None
     assert_refusal(scene.people.creator.get(f"/api/reward/statements/none{path}"), 404, "statement_not_found")
 
 
+@pytest.mark.parametrize("body", [{"from": "0001-01-01T00:00:00+14:00"}, {"to": "9999-12-31T23:59:59-14:00"}])
+def test_a_period_is_a_time_that_there_is(people: Cast, body: dict[str, str]) -> None:
+    period = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z", **body}
+    assert_refusal(people.finance.post("/api/reward/periods", json=period), 400, "invalid")
+
+
 @pytest.mark.parametrize("creator_id", ["17", "me", "x" * 36])
 def test_ids_that_are_none_lead_nowhere(people: Cast, creator_id: str) -> None:
     assert people.creator.get(f"/api/reward/{creator_id}/total").status_code == 404

@@ -82,6 +82,14 @@ def test_nobody_signs_up_as_staff(client: FlaskClient, role: str) -> None:
     assert db.session.scalar(sa.select(sa.func.count()).select_from(User)) == 0
 
 
+def test_who_is_added_without_signing_in_is_a_creator_and_gets_no_token(client: FlaskClient) -> None:
+    answer = client.post("/api/user", json={**NINA, "role": "ADMIN", "walletBalance": 1e6})
+    assert (answer.status_code, answer.json["role"], answer.json["walletBalance"]) == (201, "CREATOR", 0)
+    assert "token" not in answer.json and "Set-Cookie" not in answer.headers and "argon2" not in answer.text
+    assert_refusal(client.post("/api/user/", data=NINA), 400, "account_exists")
+    assert client.post(LOGIN, json={"email": NINA["email"], "password": PASSWORD}).status_code == 200
+
+
 def test_a_wallet_cannot_be_brought_along(client: FlaskClient) -> None:
     answer = client.post(SIGNUP, json={**NINA, "walletBalance": 1e6, "id": "mine", "averageContentQuality": 100})
     assert (answer.json["walletBalance"], answer.json["averageContentQuality"]) == (0, 0)

@@ -2,9 +2,10 @@
 
 import sys
 
-from tests.integration.jobs import tasks
+from tests.integration.jobs import stalls, tasks
 from workers.run import main
 
 if __name__ == "__main__":
     tasks.install()
+    stalls.install()
     sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,6 @@ from popoff.accounts.models import User
 from popoff.adapters.payments import EventKind, Sandbox
 from popoff.kernel import clock
 from popoff.kernel.db import db
-from popoff.kernel.errors import DomainError
 from popoff.kernel.money import Minor
 from popoff.ledger.rules import Account, Kind
 from popoff.media.models import Post
@@ -25,6 +23,7 @@ from popoff.rewards import balances, gifts, payouts, periods, rules, topups
 from popoff.rewards.models import Gift, Payout, Period, Statement
 from popoff.web.transaction import transaction
 from tests.support.ledger import grant, has, wallet
+from tests.support.races import together
 from tests.support.rewards import content_id, person, post_of, prove, public_id, score, watch
 
 LIMIT = 200_000
@@ -44,25 +43,6 @@ def app(platform_db: Flask) -> Iterator[Flask]:
     with platform_db.app_context():
         prove()
         db.session.rollback()
-
-
-def together(app: Flask, acts: Sequence[Callable[[], object]]) -> list[object]:
-    """Each act in a thread and a transaction of its own, all begun at once; what they answered or were refused for."""
-    begin = threading.Barrier(len(acts))
-
-    def run(act: Callable[[], object]) -> object:
-        with app.app_context():
-            db.session.execute(sa.text("SELECT 1"))
-            db.session.rollback()
-            begin.wait(60)
-            try:
-                with transaction():
-                    return act()
-            except DomainError as refusal:
-                return refusal.error_code
-
-    with ThreadPoolExecutor(len(acts)) as threads:
-        return list(threads.map(run, acts))
 
 
 class Stage:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
-import sqlalchemy as sa
 from flask import Flask
 
 import config
 from popoff.kernel.db import db
-from popoff.kernel.errors import DomainError
 from popoff.kernel.money import Minor
 from popoff.ledger import queries, service
 from popoff.ledger.rules import Account, Kind, Move
 from popoff.web.transaction import transaction
 from tests.support.ledger import MINT, grant, has, new_key, pay, prove, wallet
+from tests.support.races import together
 
 ADA, BELA = wallet(1), wallet(2)
 
@@ -39,25 +38,6 @@ def app(platform_db: Flask) -> Iterator[Flask]:
         prove()
         assert sum(balance.total for balance in queries.totals().values()) == 0
         db.session.rollback()
-
-
-def together(app: Flask, acts: Sequence[Callable[[], object]]) -> list[object]:
-    """Each act in a thread and a transaction of its own, all begun at once; what they answered or were refused for."""
-    begin = threading.Barrier(len(acts))
-
-    def run(act: Callable[[], object]) -> object:
-        with app.app_context():
-            db.session.execute(sa.text("SELECT 1"))
-            db.session.rollback()
-            begin.wait(60)
-            try:
-                with transaction():
-                    return act()
-            except DomainError as refusal:
-                return refusal.error_code
-
-    with ThreadPoolExecutor(len(acts)) as threads:
-        return list(threads.map(run, acts))
 
 
 def given(app: Flask, *acts: Callable[[], object]) -> None:

@@ -17,9 +17,9 @@ from popoff.accounts.rules import Role
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.kernel.errors import Conflict, Forbidden, Invalid, NotFound
-from popoff.kernel.money import Minor
+from popoff.kernel.money import Minor, to_text
 from popoff.ledger.rules import Account, Kind
-from popoff.rewards import balances, bank, gifts, holds, payouts
+from popoff.rewards import balances, bank, checks, gifts, holds, payouts
 from popoff.rewards.models import Gift, Payout
 from popoff.rewards.rules import PayoutState
 from tests.support.ledger import BANK, grant, has, wallet
@@ -69,6 +69,7 @@ def test_what_was_granted_cannot_be_paid_out(gift: Gift, ada: User) -> None:
     with pytest.raises(Invalid) as refusal:
         payouts.request(ada.id, Minor(EARNED + 1))
     assert refusal.value.error_code == "nothing_payable"
+    assert refusal.value.text == f"At most {to_text(Minor(EARNED))} can be paid out now."
     payouts.request(ada.id, Minor(EARNED))
     assert balances.payable(ada.id) == 0
 
@@ -201,6 +202,22 @@ def test_a_persons_export_has_all_of_it(gift: Gift, ada: User, eve: User) -> Non
 def debtor() -> Iterator[None]:
     with config.override(payout_debtor_name="PopOff GmbH", payout_debtor_iban="GB82WEST12345698765432"):
         yield
+
+
+@pytest.mark.parametrize(
+    "change", ["amount = 1", "state = 'failed', approved_by = NULL, approved_at = NULL, paid_transfer_id = NULL"]
+)
+def test_a_payout_that_somebody_with_the_database_changes_is_found(
+    gift: Gift, ada: User, staff: tuple[int, int], change: str
+) -> None:
+    payout = approved(ada, staff)
+    payouts.pay(payout.public_id, by=staff[1])
+    assert checks.check() == []
+    undo = db.session.begin_nested()
+    db.session.execute(sa.text(f"UPDATE payouts SET {change} WHERE id = {payout.id}"))
+    found = [(problem.code, problem.subject) for problem in checks.check()]
+    undo.rollback()
+    assert found == [("payout_differs", f"payout {payout.public_id}")]
 
 
 def approved(user: User, staff: tuple[int, int], amount: int = 5_000) -> Payout:

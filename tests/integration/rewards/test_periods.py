@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from popoff.ledger.rules import Account, Kind
 from popoff.media import service as media
 from popoff.media.models import Post
 from popoff.media.rules import Visibility
-from popoff.rewards import gifts, holds, inputs, periods, queries, rules
+from popoff.rewards import checks, gifts, holds, inputs, periods, queries, rules
 from popoff.rewards.models import Line, Period, Statement
 from popoff.rewards.rules import PeriodState
 from tests.support.ledger import PLATFORM, has, wallet
@@ -120,11 +120,13 @@ def test_the_same_close_again_is_the_same_period_and_pays_nothing_more(scene: Sc
 
 
 def test_periods_do_not_overlap(scene: Scene) -> None:
-    close()
+    earlier = close()
     for start, end in ((START, END + timedelta(days=1)), (INSIDE, INSIDE + timedelta(days=1))):
         with pytest.raises(Conflict) as refusal:
             begin(start, end)
         assert refusal.value.error_code == "period_overlaps"
+        assert refusal.value.details["period"] == earlier.public_id
+        assert "from 2026-03-01T00:00:00.000Z to 2026-04-01T00:00:00.000Z" in refusal.value.text
     with pytest.raises(Conflict):
         begin(ad_pool=5)
     close(START - timedelta(days=31), START)
@@ -223,6 +225,7 @@ def test_only_what_happened_in_the_period_counts(scene: Scene) -> None:
     period = close()
     assert scene.line(scene.first, period).gifts == 300
     assert scene.line(scene.other, period).views == 1
+    assert scene.line(scene.first, close(START - timedelta(days=1), START)).gifts == 100
 
 
 def test_watching_ones_own_posts_counts_nothing(scene: Scene) -> None:
@@ -423,3 +426,23 @@ def test_statements_outlive_people_and_posts(scene: Scene) -> None:
     db.session.execute(sa.delete(User).where(User.id == scene.bela.id))
     view = queries.statement(statement.public_id)
     assert view.statement.total > 0 and view.names == {}
+
+
+def test_the_next_period_begins_where_the_answer_said_that_the_last_one_ended(session: sa.orm.Session) -> None:
+    with clock.at(AFTER + timedelta(microseconds=123_456)):
+        early = periods.close(START, AFTER + timedelta(days=9), by=None)
+        settle(early)
+        told = datetime.fromisoformat(clock.rfc3339(early.ends_at))
+    with clock.at(AFTER + timedelta(days=2)):
+        assert settle(periods.close(told, AFTER + timedelta(days=1), by=None)).starts_at == early.ends_at
+
+
+def test_the_doctor_names_gifts_between_two_periods(session: sa.orm.Session) -> None:
+    ada, eve = person("ada"), person("eve", money=1_000)
+    gift = give(eve, post_of(ada), 1_000, at=END + timedelta(hours=1))
+    close(START, END)
+    close(END + timedelta(days=1), END + timedelta(days=2))
+    assert [problem.code for problem in checks.check()] == ["gift_in_no_period"]
+    close(END, END + timedelta(days=1))
+    assert checks.check() == []
+    assert statement_of(ada, queries.periods()[1]).gifts == gift.amount

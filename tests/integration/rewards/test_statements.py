@@ -57,6 +57,9 @@ def test_the_csv_sums_to_the_statement(view: StatementView, posts: list[Post]) -
     assert [row["content"] for row in content] == [str(post.public_id) for post in posts]
     assert sum(Decimal(row["total"]) for row in content) == Decimal(total["total"])
     assert total["total"] == to_text(view.statement.total)
+    for amount in ("gifts_received", "gift_reward", "ad_revenue", "fund_reward"):
+        assert sum(Decimal(row[amount]) for row in content) == Decimal(total[amount])
+    assert [Decimal(row["watch_seconds"]) * 1000 for row in content] == [line.watch_ms for line in view.lines]
     assert content[0]["title"] == "'=HYPERLINK(1)" and content[1]["title"] == "日本語のタイトル"
 
 

@@ -162,6 +162,14 @@ def test_a_new_model_scores_everything_anew(people: People, post_id: int) -> Non
     assert queries.overall([post_id])[post_id].engagement_model == rules.MODEL
 
 
+def test_a_film_that_is_kept_elsewhere_is_scored_anew_too(people: People, post_id: int) -> None:
+    service.rescore([post_id])
+    elsewhere = {"playable_at": None, "link": "https://live.example/roof"}
+    db.session.execute(sa.update(Post).where(Post.id == post_id).values(**elsewhere))
+    db.session.execute(sa.update(EngagementScore).values(model="rules-0"))
+    assert queries.moved(0, 10) == [post_id]
+
+
 def test_many_posts_are_scored_in_batches(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
     posts = [make_post(people.ada.username, indexed=False) for _ in range(7)]
     monkeypatch.setattr(rescore, "BATCH", 3)

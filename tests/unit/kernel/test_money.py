@@ -31,8 +31,9 @@ def test_amounts_become_whole_cents(amount: str | float | Decimal, minor: int) -
 
 @pytest.mark.parametrize(
     "amount",
-    ["", "x", "nan", "snan", "inf", "-Infinity", True, "0x10", 0.005, "1.001", "0." + "0" * 40 + "1", "1e-999999",
-     10**13 + 1, -(10**13) - 1, "1e27", "1e999999", "1e9999999999999999999", float("nan"), "10000000000000.001"],
+    ["", "x", "1_0", "\u0661", "\uff11", "nan", "snan", "inf", "-Infinity", True, "0x10", 0.005, "1.001",
+     "0." + "0" * 40 + "1", "1e-999999", 10**13 + 1, -(10**13) - 1, "1e27", "1e999999", "1e9999999999999999999",
+     float("nan"), "10000000000000.001"],
 )  # fmt: skip
 def test_what_is_no_amount_is_refused(amount: str | float) -> None:
     with pytest.raises(Invalid) as refused:

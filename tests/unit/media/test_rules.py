@@ -121,11 +121,3 @@ def test_too_many_or_too_long_tags_are_refused(written: str) -> None:
 def test_a_description_has_a_limit_in_characters_after_cleaning() -> None:
     assert rules.check_description(" " + "ä" * 2200 + "\0\n") == "ä" * 2200
     assert refusal(rules.check_description, "ä" * 2201) == "too_long"
-
-
-@given(st.text(max_size=200))
-def test_cleaned_text_can_be_stored_and_stays_what_it_is(text: str) -> None:
-    cleaned = rules.clean_text(text)
-    assert rules.clean_text(cleaned) == cleaned
-    assert "\0" not in cleaned
-    cleaned.encode()

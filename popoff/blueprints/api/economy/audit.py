@@ -9,7 +9,7 @@ from uuid import UUID
 
 from flask import Response
 from flask_restx import Namespace, Resource
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from popoff.accounts import queries as accounts
 from popoff.accounts.rules import Permission
@@ -25,7 +25,7 @@ from popoff.kernel.clock import rfc3339
 from popoff.kernel.errors import NotFound
 from popoff.web import auth
 from popoff.web.access import needs, public
-from popoff.web.parsing import Input, takes, takes_query
+from popoff.web.parsing import Input, Moment, takes, takes_query
 from popoff.web.responses import json_response
 
 api = Namespace("audit", path="/audit", description="The audit log, and proofs about it that need no account.")
@@ -39,8 +39,8 @@ class LogQuery(PageQuery):
     )
     user: UUID | None = Field(None, description="Public id of who did it.")
     subject: str | None = Field(None, max_length=128, description="Id of what it is about.")
-    since: AwareDatetime | None = Field(None, description="RFC 3339.")
-    until: AwareDatetime | None = Field(None, description="RFC 3339, not included.")
+    since: Moment | None = Field(None, description="RFC 3339.")
+    until: Moment | None = Field(None, description="RFC 3339, not included.")
 
 
 class FlaggedQuery(PageQuery):

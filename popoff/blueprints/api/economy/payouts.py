@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from flask import Response
 from flask_restx import Namespace
-from pydantic import AliasChoices, AwareDatetime, BaseModel, Field, RootModel
+from pydantic import AliasChoices, BaseModel, Field, RootModel
 
 import config
 from popoff.accounts.rules import Permission
@@ -25,7 +25,7 @@ from popoff.rewards import balances, payouts
 from popoff.rewards.bank import BankFiles
 from popoff.web import auth
 from popoff.web.access import needs, signed_in
-from popoff.web.parsing import Input, takes
+from popoff.web.parsing import Input, Moment, takes
 from popoff.web.responses import json_response
 
 api = Namespace("payout", path="/payout", description="Money on its way to the bank. A second person approves it.")
@@ -73,7 +73,7 @@ class BankAccount(BaseModel):
 
 
 class HoldBody(ReasonBody):
-    until: AwareDatetime | None = Field(
+    until: Moment | None = Field(
         None, validation_alias=AliasChoices("until", "heldUntil"), description="RFC 3339; without it until released."
     )
 
@@ -123,11 +123,16 @@ class Account(EconomyResource):
         return json_response(_account(found))
 
     @gives(api, BankAccount, "Noted.")
-    @refuses(api, s400="invalid, invalid_iban, invalid_bic, invalid_holder", s403="cross_site_request")
+    @refuses(
+        api,
+        s400="invalid, invalid_iban, invalid_bic, invalid_holder",
+        s403="cross_site_request",
+        s409="payout_exported",
+    )
     @signed_in
     @takes(AccountBody)
     def put(self, body: AccountBody) -> Response:
-        """Say where you want to be paid to."""
+        """Say where you want to be paid to. What was approved for another account waits to be looked at again."""
         return json_response(_account(payouts.set_bank_account(auth.me().user_id, body.holder, body.iban, body.bic)))
 
 
@@ -178,7 +183,7 @@ class Holding(EconomyResource):
     @refuses(
         api,
         s400="invalid, empty_reason, too_long",
-        s403="forbidden, cross_site_request",
+        s403="forbidden, own_matter, cross_site_request",
         s404="payout_not_found",
         s409="payout_state, payout_exported",
     )
@@ -192,7 +197,7 @@ class Holding(EconomyResource):
 @api.route("/<string:payout_id>/release/")
 class Release(EconomyResource):
     @gives(api, StaffPayout, "It waits for approval again.")
-    @refuses(api, s403="forbidden, cross_site_request", s404="payout_not_found", s409="payout_state")
+    @refuses(api, s403="forbidden, own_matter, cross_site_request", s404="payout_not_found", s409="payout_state")
     @needs(Permission.DECIDE_PAYOUTS)
     def post(self, payout_id: str) -> Response:
         """End a hold."""
@@ -202,7 +207,7 @@ class Release(EconomyResource):
 @api.route("/<string:payout_id>/paid/")
 class Paid(EconomyResource):
     @gives(api, StaffPayout, "Paid.")
-    @refuses(api, s403="forbidden, cross_site_request", s404="payout_not_found", s409="payout_state")
+    @refuses(api, s403="forbidden, own_matter, cross_site_request", s404="payout_not_found", s409="payout_state")
     @needs(Permission.DECIDE_PAYOUTS)
     def post(self, payout_id: str) -> Response:
         """Note that the bank has paid it."""
@@ -215,7 +220,7 @@ class Failed(EconomyResource):
     @refuses(
         api,
         s400="invalid, empty_reason, too_long",
-        s403="forbidden, cross_site_request",
+        s403="forbidden, own_matter, cross_site_request",
         s404="payout_not_found",
         s409="payout_state",
     )
@@ -232,7 +237,7 @@ class Reversed(EconomyResource):
     @refuses(
         api,
         s400="invalid, empty_reason, too_long",
-        s403="forbidden, cross_site_request",
+        s403="forbidden, own_matter, cross_site_request",
         s404="payout_not_found",
         s409="payout_state",
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from flask import Response
 from flask_restx import Namespace
-from pydantic import AwareDatetime, BaseModel, Field, RootModel
+from pydantic import BaseModel, Field, RootModel
 
 import config
 from popoff.accounts import queries as accounts
@@ -23,7 +23,7 @@ from popoff.rewards.queries import Breakdown, ContentReward, StatementView
 from popoff.scoring import queries as scoring
 from popoff.web import auth
 from popoff.web.access import needs, signed_in
-from popoff.web.parsing import Input, takes
+from popoff.web.parsing import Input, Moment, takes
 from popoff.web.responses import json_response
 
 api = Namespace("reward", path="/reward", description="What creators earn. Everybody sees their own.")
@@ -110,8 +110,8 @@ class FullStatement(Statement):
 class PeriodBody(Input):
     incomplete: ClassVar[str] = "Missing required fields"
 
-    start: AwareDatetime = Field(alias="from", description="RFC 3339.")
-    end: AwareDatetime = Field(alias="to", description="RFC 3339, not included; one to come means now.")
+    start: Moment = Field(alias="from", description="RFC 3339.")
+    end: Moment = Field(alias="to", description="RFC 3339, not included; one to come means now.")
     ad_pool: money.Amount | None = Field(None, alias="adPool", description="AD_POOL without.")
     creator_fund: money.Amount | None = Field(None, alias="creatorFund", description="CREATOR_FUND without.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from flask import Response, request
@@ -26,12 +26,15 @@ signup = Namespace("signup", path="/auth", description="Joining by name and emai
 api = Namespace("users", path="/user", description="Profiles, under ids that tell no numbers.")
 
 
-class SignupBody(Input):
+class NewcomerBody(Input):
     incomplete: ClassVar[str] = "Missing required fields"
 
     name: str = Field(min_length=1, max_length=1000, description="1 to 100 characters; need not be unique.")
     email: str = Field(min_length=1, max_length=320)
     password: str = Field(min_length=1, max_length=1000, description="8 to 256 characters.")
+
+
+class SignupBody(NewcomerBody):
     role: str = Field(Role.CONSUMER.value.upper(), max_length=50, description="CONSUMER or CREATOR.")
 
 
@@ -55,6 +58,12 @@ class People(RootModel[list[Person]]):
     """The newest first."""
 
 
+def _join(body: NewcomerBody, role: Role) -> Any:
+    user = service.sign_up(body.name, body.email, body.password, role)
+    limits.check_signup()
+    return user
+
+
 @signup.route("/signup/")
 class Signup(Resource):
     @signup.doc(security=[])
@@ -68,8 +77,7 @@ class Signup(Resource):
     @takes(SignupBody)
     def post(self, body: SignupBody) -> Response:
         """Join as a consumer or a creator. The cookie comes with JSON only: a form may be another site's."""
-        user = service.sign_up(body.name, body.email, body.password, check_role(body.role))
-        limits.check_signup()
+        user = _join(body, check_role(body.role))
         token = service.issue_token(user, auth.device())
         answer = json_response({**people.own(user), "token": token}, 201)
         return auth.give_cookie(answer, token) if request.is_json else answer
@@ -85,6 +93,15 @@ class UserList(EconomyResource):
         """Everybody (admins only), without anybody's money."""
         users, next_cursor = queries.page(query.cursor, query.limit)
         return page(people.accounts(users), next_cursor)
+
+    @api.doc(security=[])
+    @gives(api, Person, "Joined.", status=201)
+    @refuses(api, s400="invalid, invalid_name, invalid_email, weak_password, account_exists", s429="too_many_requests")
+    @public
+    @takes(NewcomerBody)
+    def post(self, body: NewcomerBody) -> Response:
+        """Join as a creator, without signing in."""
+        return json_response(people.own(_join(body, Role.CREATOR)), 201)
 
 
 @api.route("/<uuid:user_id>/")
