@@ -26,7 +26,7 @@ def setting(name: str, default: object, *, help: str) -> Any:  # noqa: A002 - th
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     # where it runs
-    home: Path = setting("POPOFF_HOME", Path("./var"), help="data folder: embedded database, redis, media, keys")
+    home: Path = setting("POPOFF_HOME", Path("./var"), help="data folder: embedded database, redis, media, keys, models")
     host: str = setting("HOST", "127.0.0.1", help="address the web server binds")
     port: int = setting("PORT", 8000, help="port of the web server; the embedded services take free ports of their own")
     public_url: str = setting("PUBLIC_URL", "", help="address people reach us at; empty: taken from each request")
@@ -85,6 +85,11 @@ class Settings:
         "OPENAI_SPEECH_MODEL", "", help="transcription model; empty: speech is not transcribed"
     )
 
+    # models
+    models_path: str = setting(
+        "MODELS_PATH", "", help="folder of models trained here, one for all hosts; empty: models under the data folder"
+    )
+
     # audit log
     audit_key: str = setting(
         "AUDIT_KEY",
@@ -136,6 +141,11 @@ class Settings:
     def store_folder(self) -> Path:
         """Where the folder store keeps objects when no bucket is set."""
         return self.home / "media"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where the models are kept that were trained here."""
+        return Path(self.models_path) if self.models_path else self.home / "models"
 
 
 def from_env(environ: Mapping[str, str]) -> Settings:
