@@ -12,6 +12,7 @@ the figures must reach the card's own floors, and the model must answer the card
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -130,15 +131,23 @@ def load(model: str, stores: Sequence[Path] = (SHIPPED,)) -> Model:
     """The model in use: from the first of the stores that has one which passes its checks. Raises Refused."""
     refusals = []
     for store in stores:
-        try:
-            version = (store / model / "current").read_text(encoding="utf-8").strip()
-        except OSError:
+        version = in_use(model, (store,))
+        if not version:
             continue
         try:
             return load_version(model, version, store)
         except Refused as refusal:
             refusals.append(str(refusal))
     raise Refused(" ".join(refusals) or f"There is no model {model!r}: train it with `python -m models_ml.train`.")
+
+
+def in_use(model: str, stores: Sequence[Path] = (SHIPPED,)) -> str:
+    """The version that the first of the stores names as the one in use, unchecked; empty where none does."""
+    for store in stores:
+        with contextlib.suppress(OSError):
+            if version := (store / model / "current").read_text(encoding="utf-8").strip():
+                return version
+    return ""
 
 
 def load_version(model: str, version: str, store: Path) -> Model:

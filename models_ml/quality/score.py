@@ -53,16 +53,17 @@ def score(
     transcript: str = "",
     stores: Sequence[Path] = (registry.SHIPPED,),
 ) -> Scored:
-    """Measure and judge a film. Never raises for a bad file: what cannot be read or is too short is not scored.
+    """Measure and judge a film. Never raises for a bad file: what cannot be read or is too short is not scored, and
+    that needs no model.
 
     Raises registry.Refused when there is no model that can be used.
     """
-    model = registry.load(NAME, stores)
     try:
         measured = measure(path)
     except Unreadable as reason:
-        return _not_scored(str(reason), model.version, unreadable=not isinstance(reason, TooShort))
-    return judge(measured, model, caption, tags, transcript)
+        version = registry.in_use(NAME, stores)
+        return _not_scored(str(reason), version, unreadable=not isinstance(reason, TooShort))
+    return judge(measured, registry.load(NAME, stores), caption, tags, transcript)
 
 
 def judge(
