@@ -1,4 +1,4 @@
-"""The trained models of this platform: its own where there is one that passes its checks, else those that are shipped."""
+"""The trained models of this platform: its own where there is one that passes its checks, else what is shipped."""
 
 from __future__ import annotations
 

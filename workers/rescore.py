@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from popoff.scoring import queries, service
+from workers import engagement
 from workers.base import transaction
 
 BATCH = 200
@@ -13,13 +15,16 @@ BATCH = 200
 
 def run(post_id: int) -> None:
     """Score one post: it has become ready, or its words have changed."""
+    scorer = engagement.scorer()
     with transaction():
-        service.rescore([post_id])
+        service.rescore_engagement([post_id], scorer)
+        service.rescore_quality([post_id])
 
 
 def rescore_moved() -> None:
     """Score the posts whose counts have moved on, and those that were never scored or by another model."""
-    _in_batches(queries.moved, service.rescore_engagement)
+    scorer = engagement.scorer()
+    _in_batches(partial(queries.moved, model=scorer.model), partial(service.rescore_engagement, scorer=scorer))
     _in_batches(queries.unjudged, service.rescore_quality)
 
 

@@ -23,7 +23,11 @@ def _post() -> orm.Mapped[int]:
 
 
 class EngagementScore(Base):
-    """How people take to a post. The inputs are columns, so that posts whose counters moved on are found by SQL."""
+    """How people take to a post, with what the score was worked out of and the reasons for it.
+
+    The columns that count are the post's counters at that time, by which SQL finds the posts whose counters moved on;
+    `inputs` leaves out what creators did themselves.
+    """
 
     __tablename__ = "engagement_scores"
 
@@ -37,6 +41,8 @@ class EngagementScore(Base):
     watch_ms: orm.Mapped[int]
     length_ms: orm.Mapped[int]
     reputation: orm.Mapped[int]
+    inputs: orm.Mapped[dict[str, Any]] = orm.mapped_column(JSONB, server_default="{}")
+    reasons: orm.Mapped[list[dict[str, Any]]] = orm.mapped_column(JSONB, server_default="[]")
     scored_at: orm.Mapped[datetime]
 
     __table_args__ = (sa.CheckConstraint(_IN_RANGE, name="score"),)

@@ -20,12 +20,19 @@ from popoff.media.rules import Stage, UploadKind, Visibility
 from popoff.scoring import rules, words
 from popoff.scoring.models import EngagementScore, QualityScore, Reputation
 from popoff.scoring.rules import EngagementInputs, Part, QualityInputs
-from popoff.social.models import Comment, Like, PostCounters, Share
+from popoff.social.models import Comment, Like, PostCounters, Share, View
 
 NOT_YET = "it has not been looked at yet"
 
 COUNTED = ("likes", "shares", "comments", "views", "watch_ms")
 """What both the counters of a post and the inputs of its engagement score are made of."""
+
+_NOW: dict[str, sa.ColumnElement[Any]] = {
+    **{name: sa.func.coalesce(getattr(PostCounters, name), 0) for name in COUNTED},
+    "length_ms": sa.func.coalesce(Post.duration_ms, 0),
+    "reputation": sa.func.coalesce(Reputation.people, 0),
+}
+"""What is counted of a post, as it is now."""
 
 RECOUNT_AFTER = timedelta(hours=1)
 """A creator's reputation is counted again after this."""
@@ -57,6 +64,7 @@ class StoredEngagement:
     model: str
     inputs: EngagementInputs
     scored_at: datetime | None
+    reasons: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +135,9 @@ def engagements(post_ids: Sequence[int]) -> dict[int, StoredEngagement]:
         row.post_id: StoredEngagement(
             row.score,
             row.model,
-            EngagementInputs(
-                **{name: getattr(row, name) for name in COUNTED}, length_ms=row.length_ms, reputation=row.reputation
-            ),
+            EngagementInputs(**row.inputs),
             row.scored_at,
+            row.reasons,
         )
         for row in rows
     }
@@ -175,22 +182,61 @@ def _rows(statement: sa.Select[Any]) -> Sequence[Any]:
 # --- what scores are worked out of ----------------------------------------------------------------------------------
 
 
+def counted(post_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """The counters of these posts as they are now, with their length and their creator's reputation."""
+    rows = db.session.execute(
+        sa.select(Post.id, *(now.label(name) for name, now in _NOW.items()))
+        .outerjoin(PostCounters, PostCounters.post_id == Post.id)
+        .outerjoin(Reputation, Reputation.user_id == Post.user_id)
+        .where(Post.id == sa.any_(sa.cast(list(post_ids), sa.ARRAY(sa.BigInteger))))
+    ).mappings()
+    return {row["id"]: {name: row[name] for name in _NOW} for row in rows}
+
+
 def engagement_inputs(post_ids: Sequence[int]) -> dict[int, EngagementInputs]:
-    """The counters of these posts as they are now."""
+    """What people other than their creators did with these posts until now, each person once."""
     if not post_ids:
         return {}
+    own_view = sa.select(View.watch_ms).where(View.post_id == Post.id, View.user_id == Post.user_id).scalar_subquery()
+    commented = sa.select(sa.func.count(Comment.user_id.distinct())).where(
+        Comment.post_id == Post.id, Comment.user_id != Post.user_id
+    )
+    without_own = {
+        **_NOW,
+        "likes": _NOW["likes"] - _did_themselves(Like),
+        "shares": _NOW["shares"] - _did_themselves(Share),
+        "comments": commented.scalar_subquery(),
+        "views": _NOW["views"] - sa.case((own_view.is_not(None), 1), else_=0),
+        "watch_ms": _NOW["watch_ms"] - sa.func.coalesce(own_view, 0),
+    }
     rows = db.session.execute(
         sa.select(
             Post.id,
-            sa.func.coalesce(Post.duration_ms, 0).label("length_ms"),
-            sa.func.coalesce(Reputation.people, 0).label("reputation"),
-            *(sa.func.coalesce(getattr(PostCounters, name), 0).label(name) for name in COUNTED),
+            _age_hours().label("age_hours"),
+            *(sa.func.greatest(each, 0).label(name) for name, each in without_own.items()),
         )
         .outerjoin(PostCounters, PostCounters.post_id == Post.id)
         .outerjoin(Reputation, Reputation.user_id == Post.user_id)
         .where(Post.id == sa.any_(sa.cast(list(post_ids), sa.ARRAY(sa.BigInteger))))
     ).mappings()
-    return {row["id"]: EngagementInputs(**{name: row[name] for name in row if name != "id"}) for row in rows}
+    return {
+        row["id"]: EngagementInputs(
+            **{name: int(row[name]) for name in _NOW}, age_hours=round(float(row["age_hours"]), 3)
+        )
+        for row in rows
+    }
+
+
+def _did_themselves(kind: type[Like] | type[Share]) -> sa.ColumnElement[Any]:
+    """1 for a post that its creator liked or shared, else 0."""
+    did = sa.select(kind.user_id).where(kind.post_id == Post.id, kind.user_id == Post.user_id).exists()
+    return sa.case((did, 1), else_=0)
+
+
+def _age_hours() -> sa.ColumnElement[Any]:
+    """Hours since a post could first be played, or since it was received; at most STEADY_HOURS."""
+    since = sa.func.extract("epoch", clock.now() - sa.func.coalesce(Post.playable_at, Post.created_at)) / 3600
+    return sa.func.least(sa.func.greatest(since, 0.0), float(rules.STEADY_HOURS))
 
 
 def quality_inputs(post_ids: Sequence[int]) -> dict[int, QualityInputs]:
@@ -259,14 +305,22 @@ def as_json(inputs: QualityInputs) -> dict[str, Any]:
 # --- what is due ----------------------------------------------------------------------------------------------------
 
 
-def moved(after_id: int, limit: int) -> Sequence[int]:
-    """Posts past `after_id` whose engagement is to be scored (again), by rising id: never scored, scored by another
-    model, or a count that has moved by more than MOVED of what it was."""
-    then_and_now = [
-        *((getattr(EngagementScore, name), sa.func.coalesce(getattr(PostCounters, name), 0)) for name in COUNTED),
-        (EngagementScore.length_ms, sa.func.coalesce(Post.duration_ms, 0)),
-        (EngagementScore.reputation, sa.func.coalesce(Reputation.people, 0)),
-    ]
+def moved(after_id: int, limit: int, model: str) -> Sequence[int]:
+    """Posts past `after_id` whose engagement `model` is to score (again), by rising id: never scored, scored by
+    another, a count that has moved by more than MOVED of what it was, or an age by more than AGED.
+
+    The rules, which stand in while no trained model is to be had, leave alone what a trained one has scored.
+    """
+    due = sa.or_(
+        EngagementScore.model != model,
+        *(
+            sa.func.abs(now - getattr(EngagementScore, name)) > rules.MOVED * getattr(EngagementScore, name)
+            for name, now in _NOW.items()
+        ),
+        _age_hours() > 1 + (1 + rules.AGED) * EngagementScore.inputs["age_hours"].as_float(),
+    )
+    if model == rules.MODEL:
+        due = sa.and_(due, EngagementScore.model.startswith("rules-"))
     return db.session.scalars(
         sa.select(Post.id)
         .outerjoin(EngagementScore, EngagementScore.post_id == Post.id)
@@ -276,11 +330,7 @@ def moved(after_id: int, limit: int) -> Sequence[int]:
             Post.id > after_id,
             Post.deleted_at.is_(None),
             sa.or_(Post.playable_at.is_not(None), Post.link.is_not(None)),
-            sa.or_(
-                EngagementScore.post_id.is_(None),
-                EngagementScore.model != rules.MODEL,
-                *(sa.func.abs(now - then) > rules.MOVED * then for then, now in then_and_now),
-            ),
+            sa.or_(EngagementScore.post_id.is_(None), due),
         )
         .order_by(Post.id)
         .limit(limit)

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 MODEL = "rules-1"
 
@@ -19,7 +20,10 @@ BEST = 100.0
 
 @dataclass(frozen=True, slots=True)
 class EngagementInputs:
-    """What people did with a post. `reputation`: distinct people who engaged with its creator; lengths in ms."""
+    """What people other than its creator did with a post, each person once; lengths in ms.
+
+    `reputation`: distinct people who engaged with its creator; `age_hours`: since it could first be played.
+    """
 
     likes: int = 0
     shares: int = 0
@@ -28,6 +32,7 @@ class EngagementInputs:
     watch_ms: int = 0
     length_ms: int = 0
     reputation: int = 0
+    age_hours: float = 0.0
 
     def __post_init__(self) -> None:
         negative = [f.name for f in fields(self) if getattr(self, f.name) < 0]
@@ -73,6 +78,34 @@ def engagement(measured: EngagementInputs) -> float:
 
 MOVED = 0.02
 """A score is worked out anew when one of its counts has moved by this share."""
+AGED = 0.5
+"""And when its post has grown older by this share of its age then."""
+STEADY_HOURS = 720
+"""Posts older than this are all taken to be of one age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """An engagement score, 0 to 100, with what moved it most: {"input": name, "points": number, "text": sentence}."""
+
+    score: float
+    reasons: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """What works engagement scores out: `score` has an answer for each post that it is given, by post id."""
+
+    model: str
+    score: Callable[[Mapping[int, EngagementInputs]], Mapping[int, Scored]]
+
+
+def _by_rules(posts: Mapping[int, EngagementInputs]) -> dict[int, Scored]:
+    return {post_id: Scored(engagement(inputs)) for post_id, inputs in posts.items()}
+
+
+RULES = Scorer(MODEL, _by_rules)
+"""The scorer that needs no trained model."""
 
 
 def overall(engagement_score: float, quality_score: float) -> float:

@@ -9,12 +9,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from popoff.adapters import jobs
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.media.models import Post
 from popoff.scoring import queries, rules
 from popoff.scoring.models import EngagementScore, QualityScore, Reputation
+from popoff.scoring.rules import Scorer
 from popoff.social.queries import held
+
+
+def ask(post_id: int) -> None:
+    """Have a post scored anew, soon; asked again before it was, it is scored once."""
+    jobs.stage("scoring.rescore", unique_key=f"score:{post_id}", post_id=post_id)
 
 
 def rescore(post_ids: Sequence[int]) -> None:
@@ -23,21 +30,24 @@ def rescore(post_ids: Sequence[int]) -> None:
     rescore_quality(post_ids)
 
 
-def rescore_engagement(post_ids: Sequence[int]) -> None:
-    """Score the engagement of these posts from their counters, and first count what is due of their creators."""
+def rescore_engagement(post_ids: Sequence[int], scorer: Scorer = rules.RULES) -> None:
+    """Score the engagement of these posts from what people did, and first count what is due of their creators."""
     there = _hold(post_ids)
     for user_id in queries.due_reputations(there):
         _count_reputation(user_id)
-    now = clock.now()
+    inputs = queries.engagement_inputs(there)
+    counted, scored, now = queries.counted(there), scorer.score(inputs), clock.now()
     rows = [
         {
             "post_id": post_id,
-            "score": rules.engagement(inputs),
-            "model": rules.MODEL,
+            "score": scored[post_id].score,
+            "reasons": list(scored[post_id].reasons),
+            "model": scorer.model,
+            "inputs": asdict(inputs[post_id]),
             "scored_at": now,
-            **{name: getattr(inputs, name) for name in inputs.__dataclass_fields__},
+            **counted[post_id],
         }
-        for post_id, inputs in sorted(queries.engagement_inputs(there).items())
+        for post_id in sorted(inputs)
     ]
     _store(EngagementScore, rows)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from models_ml import registry
 from popoff.adapters.jobs import Job
 from popoff.kernel import clock
 from popoff.kernel.db import db
@@ -22,7 +24,7 @@ from popoff.social import service as social
 from tests.support.people import People
 from tests.support.posts import make_post
 from tests.support.races import at_once
-from workers import base, rescore
+from workers import base, engagement, rescore
 
 
 @pytest.fixture
@@ -43,6 +45,11 @@ def id_of(people: People, name: str) -> int:
     user = accounts.by_login(people[name].username)
     assert user is not None
     return user.id
+
+
+def due() -> Sequence[int]:
+    """The posts whose engagement the model in use is to score."""
+    return queries.moved(0, 10, engagement.scorer().model)
 
 
 def like(people: People, name: str, post_id: int) -> None:
@@ -135,39 +142,42 @@ def test_reputation_is_counted_again_after_an_hour(people: People, post_id: int)
 
 def test_posts_are_scored_when_their_counters_moved_enough(people: People, post_id: int) -> None:
     rescore.rescore_moved()
-    assert queries.moved(0, 10) == [] == queries.unjudged(0, 10)
+    assert due() == [] == queries.unjudged(0, 10)
+    social.record_view(id_of(people, "eve"), post_id, 5.0)
+    rescore.rescore_moved()
     before = queries.engagement(post_id)
     like(people, "eve", post_id)
-    assert queries.moved(0, 10) == [post_id]
+    assert due() == [post_id]
     rescore.rescore_moved()
     assert queries.engagement(post_id).score > before.score
-    assert queries.moved(0, 10) == []
+    assert due() == []
 
 
 def test_a_little_more_of_much_is_not_worth_it(people: People, post_id: int) -> None:
     social._count_post(post_id, views=1000, likes=100, watch_ms=1_000_000)
-    service.rescore([post_id])
+    rescore.run(post_id)
     social._count_post(post_id, views=20, likes=2, watch_ms=20_000)
-    assert queries.moved(0, 10) == []
+    assert due() == []
     social._count_post(post_id, likes=1)
-    assert queries.moved(0, 10) == [post_id]
+    assert due() == [post_id]
 
 
 def test_a_new_model_scores_everything_anew(people: People, post_id: int) -> None:
-    service.rescore([post_id])
-    db.session.execute(sa.update(EngagementScore).values(model="rules-0"))
+    rescore.run(post_id)
+    assert due() == []
+    db.session.execute(sa.update(EngagementScore).values(model="engagement-0"))
     db.session.execute(sa.update(QualityScore).values(model="rules-0"))
-    assert queries.moved(0, 10) == [post_id] == queries.unjudged(0, 10)
+    assert due() == [post_id] == queries.unjudged(0, 10)
     rescore.rescore_moved()
-    assert queries.overall([post_id])[post_id].engagement_model == rules.MODEL
+    assert queries.overall([post_id])[post_id].engagement_model == registry.load("engagement").version
 
 
 def test_a_film_that_is_kept_elsewhere_is_scored_anew_too(people: People, post_id: int) -> None:
-    service.rescore([post_id])
+    rescore.run(post_id)
     elsewhere = {"playable_at": None, "link": "https://live.example/roof"}
     db.session.execute(sa.update(Post).where(Post.id == post_id).values(**elsewhere))
     db.session.execute(sa.update(EngagementScore).values(model="rules-0"))
-    assert queries.moved(0, 10) == [post_id]
+    assert due() == [post_id]
 
 
 def test_many_posts_are_scored_in_batches(people: People, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,13 +210,13 @@ class EngagementScore(EconomyResource):
         post = social.reachable_content(auth.me().user_id, content_id)
         return json_response(queries.engagement(post.id).score)
 
-    @gives(api, Number, "The score of this moment.")
+    @gives(api, Number, "The score as it is stored; a new one follows.")
     @refuses(api, s403="cross_site_request", s404="post_not_found")
     @signed_in
     def post(self, content_id: UUID) -> Response:
-        """Work out anew how people take to a post."""
+        """Have it worked out anew how people take to a post: within seconds, what GET answers is the new score."""
         post = social.reachable_content(auth.me().user_id, content_id)
-        service.rescore_engagement([post.id])
+        service.ask(post.id)
         return json_response(queries.engagement(post.id).score)
 
 
@@ -230,11 +230,11 @@ class QualityScore(EconomyResource):
         post = social.reachable_content(auth.me().user_id, content_id)
         return json_response(listing.parts(queries.quality(post.id)))
 
-    @gives(api, ContentQuality, "The five parts of this moment.")
+    @gives(api, ContentQuality, "The five parts as they are stored; new ones follow.")
     @refuses(api, s403="cross_site_request", s404="post_not_found")
     @signed_in
     def post(self, content_id: UUID) -> Response:
-        """Work out anew what a post is like."""
+        """Have it worked out anew what a post is like: soon, what GET answers is the new score."""
         post = social.reachable_content(auth.me().user_id, content_id)
-        service.rescore_quality([post.id])
+        service.ask(post.id)
         return json_response(listing.parts(queries.quality(post.id)))
