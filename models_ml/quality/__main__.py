@@ -6,23 +6,31 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from models_ml.quality.score import score
-from models_ml.registry import Refused
+from models_ml.registry import SHIPPED, Refused
+
+NO_MODEL = 3
+"""The exit code that tells what is wrong with us from what is wrong with the film."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print scores, feedback, measurements and the model's version; 1 and a sentence when FILE cannot be read."""
+    """Print scores, feedback, measurements and the model's version.
+
+    A sentence, and 1 when FILE cannot be read, NO_MODEL when there is no model that can be used.
+    """
     parser = argparse.ArgumentParser(prog="python -m models_ml.quality", description=__doc__)
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("--caption", default="", metavar="TEXT")
     parser.add_argument("--tag", action="append", default=[], metavar="TAG")
+    parser.add_argument("--store", action="append", type=Path, metavar="DIR", help="where models are (repeatable)")
     options = parser.parse_args(arguments)
     try:
-        made = score(options.file, options.caption, options.tag)
+        made = score(options.file, options.caption, options.tag, stores=options.store or [SHIPPED])
     except Refused as refusal:
         sys.stderr.write(f"{refusal}\n")
-        return 1
+        return NO_MODEL
     if made.unreadable:
         sys.stderr.write(f"{made.missing}\n")
         return 1
