@@ -59,6 +59,8 @@ class Verdict:
     current_figure: float
     certainty: float
     rows: int
+    outcome: str = "refused"
+    """refused | too_few | no_figure | first | in_use | not_better | better: what `reason` says, in one word."""
 
 
 def consider(
@@ -70,13 +72,15 @@ def consider(
     others: Sequence[Path] = (registry.SHIPPED,),
     judge: Judge | None = None,
     seed: int = 1,
+    promote: bool = True,
 ) -> Verdict:
     """Compare a candidate in `store` with the model in use on fresh rows, and promote it when it is surely better.
 
     The model in use is that of `store`, or of the first of `others` that has one. Surely better: by the judge's figure,
     and in SURE of RESAMPLES draws of the same units for both (`certainty`). A candidate that fails its card's checks,
     or cannot answer with a finite figure, is refused and what is in use stays; where nothing is in use, a candidate
-    that passes is promoted. Raises ValueError for a model without a judge.
+    that passes is promoted. Without `promote` the verdict is the same, and carrying it out is left to the caller.
+    Raises ValueError for a model without a judge.
     """
     judge = judge or judge_of(model)
     known = Verdict(model, candidate_version, None, False, "", judge.measure, math.nan, math.nan, math.nan, len(fresh))
@@ -92,23 +96,47 @@ def consider(
         return replace(known, reason=f"Refused: {refusal}")
     units = _units(fresh, judge.unit)
     if len(units) < LEAST_UNITS:
-        return replace(known, reason=f"There are only {len(units)} fresh cases; at least {LEAST_UNITS} are needed.")
+        reason = f"There are only {len(units)} fresh cases; at least {LEAST_UNITS} are needed."
+        return replace(known, outcome="too_few", reason=reason)
     theirs = judge.answers(candidate, fresh)
     known = replace(known, candidate_figure=judge.figure(fresh, theirs))
     if not math.isfinite(known.candidate_figure):
-        return replace(known, reason="The candidate has no finite figure on fresh data.")
+        return replace(known, outcome="no_figure", reason="The candidate has no finite figure on fresh data.")
     if current is None:
+        known = replace(known, promoted=True, outcome="first", reason=f"Nothing was in use. {nothing}")
+    elif current.version == candidate_version:
+        known = replace(known, current_figure=known.candidate_figure, outcome="in_use")
+        known = replace(known, reason="The candidate is already in use.")
+    else:
+        known = _compared(known, fresh, theirs, judge.answers(current, fresh), judge, units, seed)
+    if known.promoted and promote:
         registry.promote(model, candidate_version, store)
-        return replace(known, promoted=True, reason=f"Nothing was in use. {nothing}")
-    if current.version == candidate_version:
-        return replace(known, current_figure=known.candidate_figure, reason="The candidate is already in use.")
-    ours = judge.answers(current, fresh)
+    return known
+
+
+def _compared(
+    known: Verdict,
+    fresh: pd.DataFrame,
+    theirs: Numbers,
+    ours: Numbers,
+    judge: Judge,
+    units: Sequence[npt.NDArray[np.int64]],
+    seed: int,
+) -> Verdict:
+    """Whether the candidate's answers are surely better than those of the model in use."""
     known = replace(
         known,
         current_figure=judge.figure(fresh, ours),
         certainty=certainty(fresh, theirs, ours, judge, units, np.random.default_rng(seed)),
     )
-    return _decided(known, judge, store)
+    compared = (
+        f"{known.measure} {known.candidate_figure:.4g} against {known.current_figure:.4g} of {known.current} on "
+        f"{known.rows} fresh rows; better in {known.certainty:.1%} of resamples, {SURE:.0%} are needed"
+    )
+    gain = known.candidate_figure - known.current_figure
+    if not (gain > 0 if judge.higher_is_better else gain < 0) or known.certainty < SURE:
+        return replace(known, outcome="not_better", reason=f"Not surely better: {compared}.")
+    return replace(known, promoted=True, outcome="better", reason=f"Better: {compared}.")
 
 
 def certainty(
@@ -140,18 +168,6 @@ def judge_of(model: str) -> Judge:
             raise
         raise ValueError(f"There is nothing by which versions of {model!r} are compared.") from error
     return judge
-
-
-def _decided(known: Verdict, judge: Judge, store: Path) -> Verdict:
-    compared = (
-        f"{known.measure} {known.candidate_figure:.4g} against {known.current_figure:.4g} of {known.current} on "
-        f"{known.rows} fresh rows; better in {known.certainty:.1%} of resamples, {SURE:.0%} are needed"
-    )
-    gain = known.candidate_figure - known.current_figure
-    if not (gain > 0 if judge.higher_is_better else gain < 0) or known.certainty < SURE:
-        return replace(known, reason=f"Not surely better: {compared}.")
-    registry.promote(known.model, known.candidate, store)
-    return replace(known, promoted=True, reason=f"Better: {compared}.")
 
 
 def _units(fresh: pd.DataFrame, unit: str) -> list[npt.NDArray[np.int64]]:

@@ -32,6 +32,7 @@ REST = 10
 RECURRING: dict[str, timedelta] = {
     "feed.trending": timedelta(seconds=30),
     "scoring.rescore_moved": timedelta(minutes=2),
+    "scoring.watch_again": timedelta(minutes=10),
     "media.expire_uploads": timedelta(minutes=15),
     "accounts.purge_due": timedelta(minutes=15),
     "audit.checkpoint": timedelta(minutes=1),
@@ -39,6 +40,7 @@ RECURRING: dict[str, timedelta] = {
     "audit.inspect": timedelta(days=1),
     "jobs.tidy": timedelta(hours=1),
     "social.repair_counters": timedelta(days=1),
+    "scoring.retrain": timedelta(days=7),
 }
 
 

@@ -10,11 +10,16 @@ import pandas as pd
 import pytest
 import xgboost as xgb
 
-from models_ml import registry
+from models_ml import registry, retrain
 from models_ml.registry import Card, Model
 from models_ml.retrain import Judge, Verdict, consider, judge_of
 
 FEATURES = ["a", "b"]
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrain, "RESAMPLES", 100)
 
 
 def answers(model: Model, fresh: pd.DataFrame) -> np.ndarray:
@@ -81,7 +86,7 @@ def test_a_worse_candidate_stays_in_the_shadow(store: Path) -> None:
 def test_better_by_noise_alone_is_not_better(store: Path) -> None:
     """Twins of the same quality: at most a few of many may pass, though about half have the better figure."""
     verdicts = []
-    for seed in range(2, 9):
+    for seed in range(2, 8):
         verdicts.append(ask(store, saved(store, f"twin-{seed}", 3, seed), material(120, 50 + seed)))
         registry.promote("engagement", "now", store)
     assert sum(verdict.candidate_figure < verdict.current_figure for verdict in verdicts) >= 1
@@ -95,6 +100,14 @@ def test_a_figure_that_should_be_high_is_read_so(store: Path) -> None:
     )
     assert not ask(store, saved(store, "worse", 1), judge=high).promoted
     assert ask(store, saved(store, "better", 40), judge=high).promoted
+
+
+def test_a_verdict_can_be_left_to_be_carried_out(store: Path) -> None:
+    new = saved(store, "new", 40)
+    verdict = consider("engagement", new, material(500, 9), store, others=(), judge=JUDGE, promote=False)
+    assert (verdict.promoted, verdict.outcome, in_use(store)) == (True, "better", "now")
+    assert ask(store, new) == verdict
+    assert in_use(store) == "new"
 
 
 def test_rows_of_one_unit_are_one_case(store: Path) -> None:
