@@ -7,6 +7,7 @@ it. Drawn: a population with another seed, whose true rates are known.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,7 +79,7 @@ def evaluate(*, quick: bool, data: Path = kuairand.DATA) -> list[Figure]:
     """The table's lines. Without the real data its figures are those of the card, and say so."""
     model = registry.load("engagement")
     found, source = dict(model.card.metrics), " (card)"
-    if (data / "train.parquet").is_file():
+    with contextlib.suppress(FileNotFoundError):
         rows = kuairand.load(data)
         learnt = columns.checked(kuairand.moments(rows, "training", "tuning"), later=True)
         found, source = on_real(model, kuairand.moments(rows, "test"), learnt), ""

@@ -7,6 +7,7 @@ published: its age is counted from the first row about it.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,14 @@ PARTS = {"training": range(60), "tuning": range(60, 75), "test": range(75, 100)}
 
 
 def load(folder: Path) -> pd.DataFrame:
-    """All rows, by time. Raises FileNotFoundError with one sentence when they are not there."""
+    """All rows, by time. Raises FileNotFoundError with one sentence when they, or what reads them, are not there."""
     path = folder / "train.parquet"
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no {path.name} in {folder}: name the folder of the KuaiRand extract (--data)."
         )
+    if find_spec("pyarrow") is None:
+        raise FileNotFoundError("Reading the KuaiRand extract needs pyarrow: install requirements-dev.lock.")
     return pd.read_parquet(path).sort_values(["time_ms", "row_id"], kind="stable", ignore_index=True)
 
 
