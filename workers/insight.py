@@ -12,12 +12,11 @@ import structlog
 
 import config
 from popoff.adapters.insight import PostText, insight
-from popoff.adapters.storage import store
 from popoff.feed import service as feed
 from popoff.feed.categories import categorise
 from popoff.media import queries, rules
 from popoff.media.failures import FailureCode, MediaFailure
-from workers import sandbox, scratch
+from workers import renditions, sandbox, scratch
 from workers.base import transaction
 from workers.encode import find_tool
 
@@ -75,12 +74,7 @@ def _transcript(rendition: str) -> str:
 
 def _sound(rendition: str, folder: Path) -> Path:
     """The sound of a rendition as a file of its own: a few megabytes, which is what speech services take."""
-    joined, sound = folder / "joined.mp4", folder / "sound.m4a"
-    with joined.open("wb") as file:
-        for piece in store().list(rendition):  # in the order of their names: the init file, then the segments
-            if not piece.key.endswith(".m3u8"):
-                with store().open(piece.key) as stream:
-                    file.writelines(stream)
+    joined, sound = renditions.join(rendition, folder / "joined.mp4"), folder / "sound.m4a"
     command = [find_tool().path, "-hide_banner", "-nostdin", "-v", "error", "-protocol_whitelist", "file"]
     copied = ["-f", "mov", "-i", joined.name, "-map", "0:a:0", "-c", "copy", "-f", "mp4", sound.name]
     finished = sandbox.run([*command, *copied], folder=folder, limits=_LIMITS)

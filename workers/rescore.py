@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from popoff.scoring import queries, service
-from workers import engagement
+from workers import engagement, quality
 from workers.base import transaction
 
 BATCH = 200
@@ -19,6 +19,7 @@ def run(post_id: int) -> None:
     with transaction():
         service.rescore_engagement([post_id], scorer)
         service.rescore_quality([post_id])
+        quality.ask(post_id)
 
 
 def rescore_moved() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +12,14 @@ from pathlib import Path
 from models_ml.quality.score import score
 from models_ml.registry import SHIPPED, Refused
 
-NO_MODEL = 3
-"""The exit code that tells what is wrong with us from what is wrong with the film."""
+UNREADABLE, NO_MODEL = os.EX_DATAERR, os.EX_CONFIG
+"""Exit codes that tell what is wrong with the film from what is wrong with us, and both from an accident."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print scores, feedback, measurements and the model's version.
 
-    A sentence, and 1 when FILE cannot be read, NO_MODEL when there is no model that can be used.
+    Or a sentence, and UNREADABLE when FILE cannot be read, NO_MODEL when there is no model that can be used.
     """
     parser = argparse.ArgumentParser(prog="python -m models_ml.quality", description=__doc__)
     parser.add_argument("file", metavar="FILE")
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         return NO_MODEL
     if made.unreadable:
         sys.stderr.write(f"{made.missing}\n")
-        return 1
+        return UNREADABLE
     answer = {
         "scores": made.scores,
         "feedback": made.feedback,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +21,7 @@ from popoff.media.models import Post, Upload
 from popoff.media.rules import Stage, UploadKind, Visibility
 from popoff.scoring import rules, words
 from popoff.scoring.models import EngagementScore, QualityScore, Reputation
-from popoff.scoring.rules import EngagementInputs, Part, QualityInputs
+from popoff.scoring.rules import EngagementInputs, Film, Part, QualityInputs
 from popoff.social.models import Comment, Like, PostCounters, Share, View
 
 NOT_YET = "it has not been looked at yet"
@@ -244,19 +246,25 @@ def quality_inputs(post_ids: Sequence[int]) -> dict[int, QualityInputs]:
     if not post_ids:
         return {}
     rows = db.session.execute(
-        sa.select(Post, Upload.kind)
+        sa.select(Post, Upload.kind, QualityScore.inputs["film"])
         .join(Upload, Upload.id == Post.upload_id)
+        .outerjoin(QualityScore, QualityScore.post_id == Post.id)
         .where(Post.id == sa.any_(sa.cast(list(post_ids), sa.ARRAY(sa.BigInteger))))
         .execution_options(populate_existing=True)
     ).all()
-    return {post.id: _measured(post, kind) for post, kind in rows}
+    return {post.id: _measured(post, kind, Film(**film) if film else None) for post, kind, film in rows}
 
 
-def _measured(post: Post, upload_kind: str) -> QualityInputs:
-    written = "\n".join(part for part in (post.title, post.description) if part)
-    told = [*words_of(written), *(word for tag in post.tags for word in words_of(tag))]
-    everything = "\n".join((written, *post.tags))
-    said = topics.topics(topics.concepts(passages(PostText(written, tuple(post.tags)))))
+def written(post: Post) -> str:
+    """A digest of what people wrote about a post."""
+    return hashlib.sha256(json.dumps([post.title, post.description, post.tags]).encode()).hexdigest()
+
+
+def _measured(post: Post, upload_kind: str, film: Film | None) -> QualityInputs:
+    text = "\n".join(part for part in (post.title, post.description) if part)
+    told = [*words_of(text), *(word for tag in post.tags for word in words_of(tag))]
+    everything = "\n".join((text, *post.tags))
+    said = topics.topics(topics.concepts(passages(PostText(text, tuple(post.tags)))))
     facts, sound = post.source_facts, post.loudness or {}
     duration_ms = post.duration_ms or 0
     return QualityInputs(
@@ -266,7 +274,7 @@ def _measured(post: Post, upload_kind: str) -> QualityInputs:
         distinct_words=len(set(told)),
         topics={label: round(strength, 6) for label, strength in said.items()},
         unwanted=words.unwanted(everything),
-        shouted=words.shouted(written),
+        shouted=words.shouted(text),
         links=words.links(everything),
         width=post.width or 0,
         height=post.height or 0,
@@ -278,6 +286,8 @@ def _measured(post: Post, upload_kind: str) -> QualityInputs:
         loudness_range=_number(sound.get("range")),
         true_peak=_number(sound.get("true_peak")),
         duration_ms=duration_ms,
+        written=written(post),
+        film=film,
     )
 
 
@@ -299,7 +309,7 @@ def _number(value: object) -> float | None:
 
 def as_json(inputs: QualityInputs) -> dict[str, Any]:
     """The inputs as they are kept beside a score."""
-    return {name: getattr(inputs, name) for name in QualityInputs.__dataclass_fields__}
+    return asdict(inputs)
 
 
 # --- what is due ----------------------------------------------------------------------------------------------------
@@ -346,11 +356,32 @@ def unjudged(after_id: int, limit: int) -> Sequence[int]:
             Post.id > after_id,
             Post.deleted_at.is_(None),
             Post.stage == Stage.READY.value,
-            sa.or_(QualityScore.post_id.is_(None), QualityScore.model != rules.MODEL),
+            sa.or_(QualityScore.post_id.is_(None), _version(1) != rules.MODEL),
         )
         .order_by(Post.id)
         .limit(limit)
     ).all()
+
+
+def unwatched(model: str, limit: int) -> Sequence[int]:
+    """Posts with a film that this version of the trained model was not tried on, the oldest first."""
+    return db.session.scalars(
+        sa.select(Post.id)
+        .join(QualityScore, QualityScore.post_id == Post.id)
+        .where(
+            Post.deleted_at.is_(None),
+            Post.stage == Stage.READY.value,
+            Post.playable_at.is_not(None),
+            _version(2) != model,
+        )
+        .order_by(Post.id)
+        .limit(limit)
+    ).all()
+
+
+def _version(place: int) -> sa.Function[str]:
+    """Of a stored quality: 1 for the version of the rules, 2 for that of the model that was tried, empty for none."""
+    return sa.func.split_part(QualityScore.model, "+", place)
 
 
 def due_reputations(post_ids: Sequence[int]) -> Sequence[int]:

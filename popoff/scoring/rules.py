@@ -116,12 +116,30 @@ def overall(engagement_score: float, quality_score: float) -> float:
 # --- quality --------------------------------------------------------------------------------------------------------
 
 PARTS = ("communityGuidelines", "education", "delivery", "audioVisual", "length")
+WORDED = ("communityGuidelines", "education")
+"""Those that depend on what is written under a post."""
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What a trained model made of a film: `parts` as {"score", "feedback"} by name; or none, and a `reason` why the
+    film cannot be scored. Neither of them where the attempt failed: then the rules have the say.
+
+    `written`: the digest of the words that the model was told; `measurements`: what it stands on.
+    """
+
+    model: str
+    written: str
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    measurements: Mapping[str, float | None] = field(default_factory=dict)
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityInputs:
     """What is stored of a post. `words`: of title, caption and tags; `topics`: strength of each topic they speak of;
-    `unwanted`: how often words of each group in `words.GROUPS` occur; `missing`: why the film was not measured."""
+    `unwanted`: how often words of each group in `words.GROUPS` occur; `missing`: why the film was not measured;
+    `written`: a digest of the words; `film`: what a trained model made of it, once it has."""
 
     missing: str = ""
     removed: bool = False
@@ -141,6 +159,8 @@ class QualityInputs:
     loudness_range: float | None = None
     true_peak: float | None = None
     duration_ms: int = 0
+    written: str = ""
+    film: Film | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +181,26 @@ class Quality:
 
 
 def quality(measured: QualityInputs) -> Quality:
-    """The five parts of a post's quality. What people wrote is judged also where there is no film (yet)."""
+    """The five parts of a post's quality, by the model where it has watched the film. What people wrote is judged also
+    where there is no film (yet)."""
     parts = {"communityGuidelines": guidelines(measured), "education": education(measured)}
-    if measured.missing:
-        parts |= dict.fromkeys(("delivery", "audioVisual", "length"), Part(None, f"Not scored: {measured.missing}."))
-        return Quality(None, parts, measured.missing)
+    missing = measured.missing or (measured.film.reason if measured.film else "")
+    if missing:
+        parts |= dict.fromkeys(("delivery", "audioVisual", "length"), Part(None, f"Not scored: {missing}."))
+        return Quality(None, parts, missing)
     parts |= {"delivery": delivery(measured), "audioVisual": audio_visual(measured), "length": length(measured)}
+    parts |= _by_model(measured)
     return Quality(sum(part.score or 0.0 for part in parts.values()) / len(parts), parts)
+
+
+def _by_model(measured: QualityInputs) -> dict[str, Part]:
+    """The parts that the model scored; those of words only if they are still the words that it was told."""
+    film = measured.film
+    if film is None:
+        return {}
+    told = film.written == measured.written and not measured.removed
+    scored = {name: Part(**part) for name, part in film.parts.items() if part["score"] is not None}
+    return {name: part for name, part in scored.items() if told or name not in WORDED}
 
 
 def guidelines(measured: QualityInputs) -> Part:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from popoff.kernel.db import db
 from popoff.media.models import Post
 from popoff.scoring import queries, rules
 from popoff.scoring.models import EngagementScore, QualityScore, Reputation
-from popoff.scoring.rules import Scorer
+from popoff.scoring.rules import Film, QualityInputs, Scorer
 from popoff.social.queries import held
 
 
@@ -54,16 +54,26 @@ def rescore_engagement(post_ids: Sequence[int], scorer: Scorer = rules.RULES) ->
 
 def rescore_quality(post_ids: Sequence[int]) -> None:
     """Score the quality of these posts from what is stored of them; where the film was not measured, say so."""
+    _judge(queries.quality_inputs(_hold(post_ids)))
+
+
+def note_film(post_id: int, film: Film) -> None:
+    """Keep what a trained model made of the film of a post, and score its quality by it."""
+    inputs = queries.quality_inputs(_hold([post_id]))
+    _judge({post_id: replace(measured, film=film) for post_id, measured in inputs.items()})
+
+
+def _judge(posts: Mapping[int, QualityInputs]) -> None:
     now = clock.now()
     rows: list[dict[str, Any]] = []
-    for post_id, inputs in sorted(queries.quality_inputs(_hold(post_ids)).items()):
+    for post_id, inputs in sorted(posts.items()):
         judged = rules.quality(inputs)
         rows.append(
             {
                 "post_id": post_id,
                 "score": judged.score,
                 "reason": judged.reason,
-                "model": rules.MODEL,
+                "model": "+".join([rules.MODEL, *([inputs.film.model] if inputs.film else [])]),
                 "parts": {name: asdict(part) for name, part in judged.parts.items()},
                 "inputs": queries.as_json(inputs),
                 "scored_at": now,
