@@ -1,13 +1,16 @@
-"""`python -m models_ml.evaluate [MODEL ...] [--quick]`: what each model shows on material it was not trained on."""
+"""`python -m models_ml.evaluate [MODEL ...] [--quick] [--data DIR]`: what models show on what is new to them."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from models_ml.registry import Refused
 from models_ml.train import MODELS
 
 
@@ -27,10 +30,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m models_ml.evaluate", description=__doc__)
     parser.add_argument("models", nargs="*", choices=[*MODELS, []], default=list(MODELS))
     parser.add_argument("--quick", action="store_true", help="less material: a rough look in about a minute")
+    parser.add_argument("--data", type=Path, help="folder of the KuaiRand extract, for engagement")
     options = parser.parse_args(arguments)
     figures: list[Figure] = []
     for model in options.models or MODELS:
-        figures += importlib.import_module(f"models_ml.{model}.evaluate").evaluate(quick=options.quick)
+        given = {"data": options.data} if options.data and model == "engagement" else {}
+        try:
+            figures += importlib.import_module(f"models_ml.{model}.evaluate").evaluate(quick=options.quick, **given)
+        except Refused as refusal:
+            figures.append(Figure(model, str(refusal), math.nan, "a model that passes its checks", False))
     width = max(len(figure.what) for figure in figures)
     for figure in figures:
         verdict = "" if not figure.target else "  reached" if figure.reached else "  MISSED"

@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 def test_a_shadow_is_learnt_from_own_posts_alike_for_a_seed_and_is_not_in_use(tmp_path: Path) -> None:
-    posts = population(1500, 21)
+    posts = population(800, 21)
     first, again = (train.shadow(posts, 5, tmp_path / name, NOW) for name in "ab")
     assert first == again
     assert first.metrics["gain_log_loss_over_shrunk"] > 0
