@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     width = max(len(figure.what) for figure in figures)
     for figure in figures:
         verdict = "" if not figure.target else "  reached" if figure.reached else "  MISSED"
-        print(f"{figure.model:<11} {figure.what:<{width}} {figure.value:>9.4f}  {figure.target}{verdict}")
+        print(f"{figure.model:<11} {figure.what:<{width}} {figure.value:>9.5f}  {figure.target}{verdict}")
     return 0 if all(figure.reached for figure in figures) else 1
 
 
