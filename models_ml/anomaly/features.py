@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from models_ml.anomaly.alarms import LOUD, alarms
 from models_ml.anomaly.simulate import DAILY_LIMIT
 from models_ml.anomaly.windows import DAY, EVER, HOUR, Floats, Ints, Rings, Series, distinct
 
@@ -21,7 +21,8 @@ USUAL_LEVEL, USUAL_SPREAD, USUAL_WEIGHT = 5.5, 1.0, 2
 """What is thought of somebody without a past: mean and deviation of ln(amount), worth so many gifts."""
 SMALL = 500
 """Minor units added below shares, so that the first cents are no concentration."""
-YOUNG = 7 * DAY
+YOUNG, OLD = 7 * DAY, 90 * DAY
+"""Accounts get no older than OLD, so that a platform needs to know only when its latest ones were opened."""
 NEAR_LIMIT = 0.85
 BACK = 10
 """How many gifts back sameness and rhythm are looked for."""
@@ -49,8 +50,8 @@ FEATURES: dict[str, Feature] = {
     "day_count": Feature(1, "gifts", "by the giver within a day"),
     "day_to_max": Feature(1, "log2 ratio", "given within a day to the giver's largest day before; missing without"),
     "hour_rarity": Feature(1, "log2 ratio", "how rarely the giver gave around this time of day, to by chance"),
-    "giver_age": Feature(-1, "log2(1 + days)", "age of the giver's account"),
-    "creator_age": Feature(-1, "log2(1 + days)", "age of the creator's account"),
+    "giver_age": Feature(-1, "log2(1 + days)", "age of the giver's account, at most 90 days"),
+    "creator_age": Feature(-1, "log2(1 + days)", "age of the creator's account, at most 90 days"),
     "dormant": Feature(0, "log2(1 + days)", "since the giver's last gift more than an hour ago; missing without"),
     "giver_share": Feature(1, "share", "of what the giver gave in 30 days that went to this creator"),
     "income_share": Feature(1, "share", "of what the creator got in 30 days that came from this giver"),
@@ -82,17 +83,8 @@ FEATURES: dict[str, Feature] = {
     "like_others": Feature(1, "share", "of others' gifts to the creator in 7 days that are of about this amount"),
     "strangers": Feature(1, "share", "of the creator's givers of 7 days who, new to them, gave most of a day's inflow"),
     "stranger_count": Feature(1, "log2(1 + n)", "such givers"),
-    "post_others": Feature(-1, "log2(1 + n)", "gifts of others to this post in 3 days"),
     "hour_others": Feature(-1, "log2(1 + n)", "gifts of others to this creator within an hour"),
     "income_surprise": Feature(1, "log2 ratio", "the creator's income of a day to the mean of 30 days before"),
-    "alarms": Feature(1, "number", "of the plain alarms that ring"),
-    "giver_alarms": Feature(1, "number", "mean of alarms over the giver's gifts of 14 days, and two gifts with one"),
-    "giver_loud": Feature(1, "log2(1 + n)", f"gifts of the giver in 14 days with {LOUD} alarms or more"),
-    "creator_alarms": Feature(1, "number", "mean of alarms over gifts to the creator in 14 days, and two with one"),
-    "creator_loud": Feature(1, "log2(1 + n)", f"gifts to the creator in 14 days with {LOUD} alarms or more"),
-    "pair_alarms": Feature(1, "number", "mean of alarms between these two in 14 days, and two gifts with one"),
-    "pair_loud": Feature(1, "log2(1 + n)", f"gifts between these two in 14 days with {LOUD} alarms or more"),
-    "loud_givers": Feature(1, "log2(1 + n)", "people who made such gifts to the creator in 14 days"),
 }
 NAMES = list(FEATURES)
 
@@ -112,7 +104,6 @@ class _Book:
         self.joined[person] = _seconds(people["joined"], begun)
         self.amount = gifts["amount"].to_numpy(np.float64)
         self.inflow_amount = grants["amount"].to_numpy(np.float64)
-        self.post = pd.factorize(gifts["post"])[0].astype(np.int64)
         size = int(codes.max(initial=0)) + 1
         pairs, self.back_pair = self.giver * size + self.creator, self.creator * size + self.giver
         known = np.unique(pairs)
@@ -143,7 +134,7 @@ def features(
 ) -> pd.DataFrame:
     """One row of FEATURES for each gift, in the order and with the index of `gifts`; float32, NaN for what is missing.
 
-    `gifts`: time (UTC), giver, creator, amount (minor units), post; `people`: person, joined (UTC), and whoever is not
+    `gifts`: time (UTC), giver, creator, amount (minor units); `people`: person, joined (UTC), and whoever is not
     there has no age; `grants`: wallet, time (UTC), amount (minor units), top-ups too; `daily_limit`: minor units.
     The gifts need the 30 days before the ones of interest with them. Raises KeyError when a column is missing.
     """
@@ -153,9 +144,22 @@ def features(
         for measure in (_amounts, _pace, _habits, _pairs, _turnover, _repetition, _inflows, _crowd, _company):
             columns |= measure(book)
         columns |= _limits(book, daily_limit) | _rings(book)
-        columns |= alarms(columns, book.giver, book.creator, book.pair, book.time)
     frame = pd.DataFrame({name: columns.get(name, np.empty(0)) for name in NAMES}, index=gifts.index)
     return frame.astype(np.float32)
+
+
+def nearby(gifts: pd.DataFrame, giver: str) -> npt.NDArray[np.bool_]:
+    """Which gifts bear on what this person gives, shape (n,): without the others the answers about them are the same.
+
+    They are the gifts of, and to, whoever is within two gifts of the giver or of those the giver gave to: a ring has at
+    most six people.
+    """
+    givers, creators = gifts["giver"].to_numpy(), gifts["creator"].to_numpy()
+    known = np.union1d([giver], creators[givers == giver])
+    for _ in range(2):
+        touched = np.isin(givers, known) | np.isin(creators, known)
+        known = np.union1d(givers[touched], creators[touched])
+    return np.isin(givers, known) | np.isin(creators, known)
 
 
 def _amounts(book: _Book) -> dict[str, Floats]:
@@ -214,7 +218,7 @@ def _habits(book: _Book) -> dict[str, Floats]:
     share = (near + 4 * chance) / (end - start + 4)
     latest = series.latest(book.giver, book.earlier, book.time[series.order].astype(np.float64))
     ages = book.time[None] - book.joined[np.stack([book.giver, book.creator])]
-    age = np.log2(1 + np.maximum(ages, 0) / DAY)
+    age = np.log2(1 + np.clip(ages, 0, OLD) / DAY)
     return {
         "hour_rarity": np.log2(chance / share),
         "giver_age": age[0],
@@ -321,7 +325,7 @@ def _inflows(book: _Book) -> dict[str, Floats]:
 
 
 def _crowd(book: _Book) -> dict[str, Floats]:
-    """Who else gives to this creator and this post: crowds come to what is good, helpers to what they are told."""
+    """Who else gives to this creator: crowds come to what is good, helpers to what they are told."""
     week = np.maximum(book.income(WEEK), 1)
     young = book.time - book.joined[book.giver] < YOUNG
     first = book.time[book.by_pair.order[book.by_pair.first(book.pair)]]
@@ -331,9 +335,6 @@ def _crowd(book: _Book) -> dict[str, Floats]:
         series = Series(book.creator, book.time, book.amount * chosen)
         return series.total(book.creator, book.time - WEEK, book.time) / (week + SMALL)
 
-    post, post_pair = Series(book.post, book.time), Series(_together(book.post, book.giver), book.time)
-    span = book.time - 3 * DAY
-    others = post.count(book.post, span, book.time) - post_pair.count(_together(book.post, book.giver), span, book.time)
     hour = book.by_creator.count(book.creator, book.earlier, book.time)
     own = book.by_pair.count(book.pair, book.earlier, book.time)
     usual = book.by_creator.total(book.creator, book.time - MONTH - DAY, book.time - DAY) / 30
@@ -341,7 +342,6 @@ def _crowd(book: _Book) -> dict[str, Floats]:
         "young_share": part(young.astype(np.float64)),
         "young_givers": np.log2(1 + distinct(book.creator, book.giver, book.time, WEEK, use=young)),
         "new_share": part(fresh.astype(np.float64)),
-        "post_others": np.log2(1 + others),
         "hour_others": np.log2(1 + hour - own),
         "income_surprise": np.log2((book.income(DAY) + SMALL) / (usual + SMALL)),
     }

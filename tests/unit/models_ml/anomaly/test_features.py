@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models_ml.anomaly.alarms import ringing
 from models_ml.anomaly.features import FEATURES, NAMES, features
 from models_ml.anomaly.simulate import Economy
 from models_ml.anomaly.words import WORDS
@@ -21,7 +20,6 @@ def history(*gifts: tuple[float, str, str, int], grants: pd.DataFrame = NOTHING)
     """Features of gifts (hours from noon, giver, creator, amount); everybody joined ten days before noon."""
     frame = pd.DataFrame(gifts, columns=["time", "giver", "creator", "amount"])
     frame["time"] = NOON + pd.to_timedelta(frame["time"], unit="h")
-    frame["post"] = frame["creator"] + "-1"
     people = pd.DataFrame({"person": sorted({*frame["giver"], *frame["creator"]})})
     return features(frame, people.assign(joined=NOON - pd.Timedelta(days=10)), grants, daily_limit=1000)
 
@@ -105,7 +103,7 @@ def test_money_that_came_in_goes_out() -> None:
 
 
 def test_an_unknown_account_has_no_age_and_nothing_measures_to_nothing() -> None:
-    gifts = pd.DataFrame({"time": [NOON], "giver": ["a"], "creator": ["b"], "amount": [10], "post": ["p"]})
+    gifts = pd.DataFrame({"time": [NOON], "giver": ["a"], "creator": ["b"], "amount": [10]})
     people = pd.DataFrame({"person": ["b"], "joined": [NOON]})
     frame = features(gifts, people, NOTHING)
     assert np.isnan(frame["giver_age"].iloc[0])
@@ -119,7 +117,6 @@ def test_every_feature_is_documented_measured_and_has_words(measured: pd.DataFra
     assert not np.isinf(measured.to_numpy()).any()
     row = {name: float(value) for name, value in measured.fillna(0).iloc[-1].items()}
     assert all(WORDS[name](row) for name in NAMES)
-    assert len(ringing(row)) == row["alarms"]
 
 
 def test_the_words_of_the_pace() -> None:
