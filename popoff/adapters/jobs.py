@@ -59,6 +59,7 @@ JOBS: dict[str, JobSpec] = {
     "audit.checkpoint": JobSpec("workers.audit:checkpoint"),
     "audit.inspect": JobSpec("workers.audit:inspect", timeout=7200),
     "integrity.scan": JobSpec("workers.integrity:scan", timeout=1800),
+    "integrity.check": JobSpec("workers.integrity:check"),
     "rewards.close": JobSpec("workers.rewards:close", timeout=3600),
     "jobs.tidy": JobSpec("workers.lifecycle:tidy"),
 }

@@ -44,10 +44,11 @@ class SubjectKind(StrEnum):
 
 
 class Rule(StrEnum):
-    """Why an entry was flagged: by people, or by one of the rules below."""
+    """Why an entry was flagged: by people, by a model, or by one of the rules below."""
 
     STAFF = "staff"
     REPORT = "report"
+    MODEL = "model"
     VELOCITY = "velocity"
     UNUSUAL_AMOUNT = "unusual_amount"
     REPEAT_GIFTING = "repeat_gifting"
@@ -121,7 +122,7 @@ class Finding(NamedTuple):
 
 
 Judge = Callable[[GiftFacts, Minor], Sequence[Finding]]
-"""Says what is wrong with a gift, given the daily limit: the rules below, or a model."""
+"""Says what is wrong with a gift, given the daily limit."""
 
 
 def judge(gift: GiftFacts, daily_limit: Minor) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 import config
+from popoff.adapters import jobs
 from popoff.audit import queries as audit_queries
 from popoff.audit import rules as audit_rules
 from popoff.audit import service as audit
@@ -27,6 +28,11 @@ SCAN_LOCK = 4
 """The space of our advisory lock: one scan at a time."""
 OVERLAP = timedelta(minutes=10)
 """How much of what it has seen the recurring scan looks at again: entries that were committed late."""
+CHECK_JOB = "integrity.check"
+
+Suspected = Mapping[str, Sequence[Finding]]
+"""What is wrong with entries, by their id."""
+_NOBODY: Suspected = {}
 
 
 # the scan
@@ -45,19 +51,25 @@ class ScanResult:
         return len(self.flagged)
 
 
-def scan(*, by: int | None, since: datetime | None = None, judge: Judge = rules.judge) -> ScanResult:
+def scan(
+    *, by: int | None, since: datetime | None = None, judge: Judge = rules.judge, suspected: Suspected = _NOBODY
+) -> ScanResult:
     """Look at the gifts made since `since` (a week ago unless given) and flag those that `judge` finds wrong.
 
-    Each rule flags an entry once, ever: repeating a scan raises nothing new. No entry of the log is changed.
+    `suspected`: what a model has found, of these gifts or of others, is flagged with them. Each rule flags an entry
+    once, ever: repeating a scan raises nothing new. No entry of the log is changed.
     """
     now = clock.now()
     advisory_lock(SCAN_LOCK, 0)
     limit = Minor(config.current().daily_gift_limit)
-    count, found = 0, {}
+    count = 0
+    found: dict[str, Sequence[Finding]] = {}
     for gift in facts.of_gifts(since or now - rules.WEEK, now + OVERLAP):
         count += 1
         if findings := judge(gift, limit):
             found[gift.entry_id] = findings
+    for entry_id, suspicions in suspected.items():
+        found[entry_id] = [*found.get(entry_id, ()), *suspicions]
     raised = _raise(found, now)
     if count or by is not None:
         data = {"count": count, "anomalies": len(found), "raised": raised}
@@ -65,15 +77,26 @@ def scan(*, by: int | None, since: datetime | None = None, judge: Judge = rules.
     return ScanResult(count, raised, queries.of_entries(list(found)))
 
 
-def scan_new() -> ScanResult:
-    """Scan what came since the last scan: the recurring job."""
+def scan_new(suspected: Suspected = _NOBODY) -> ScanResult:
+    """Scan what came since the last scan, and flag what a model suspects: the recurring job."""
     last = queries.last_scan()
-    return scan(by=None, since=None if last is None else last - OVERLAP)
+    return scan(by=None, since=None if last is None else last - OVERLAP, suspected=suspected)
 
 
-def _raise(found: dict[str, Sequence[Finding]], now: datetime) -> int:
+def check_soon(giver_id: int) -> None:
+    """Have a model look at what somebody has just given. Their gifts that wait already are looked at with it."""
+    jobs.stage(CHECK_JOB, unique_key=f"{CHECK_JOB}:{giver_id}", giver_id=giver_id)
+
+
+def suspect(suspected: Suspected) -> int:
+    """Flag what a model suspects, each entry once, ever; returns how many flags that makes."""
+    advisory_lock(SCAN_LOCK, 0)
+    return _raise(suspected, clock.now())
+
+
+def _raise(found: Suspected, now: datetime) -> int:
     """Flag what was not flagged by the same rule before; returns how many flags that makes."""
-    earlier = sa.select(Flag.entry_id, Flag.rule).where(Flag.entry_id.in_(found), Flag.raised_by.is_(None))
+    earlier = sa.select(Flag.entry_id, Flag.rule).where(Flag.entry_id.in_(list(found)), Flag.raised_by.is_(None))
     known = {(row.entry_id, row.rule) for row in db.session.execute(earlier)}
     entries = audit_queries.by_ids(list(found))
     raised = 0
