@@ -52,7 +52,7 @@ def _findings(past: History, gifts: pd.DataFrame, asked: pd.Series, view: str) -
     inflows = pd.DataFrame(past.inflows, columns=list(Inflow._fields))
     inflows = inflows.assign(time=pd.to_datetime(inflows["time"], utc=True))
     people = pd.DataFrame({"person": pd.unique(gifts[["giver", "creator"]].to_numpy().ravel())})
-    joined = people["person"].map(past.joined).fillna(past.known_from)
+    joined = [past.joined.get(person, past.known_from) for person in people["person"]]
     people["joined"] = pd.to_datetime(joined, utc=True)
     measured = features(gifts, people, inflows[inflows["wallet"].isin(people["person"])], past.daily_limit)
     try:
