@@ -26,7 +26,9 @@ def setting(name: str, default: object, *, help: str) -> Any:  # noqa: A002 - th
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     # where it runs
-    home: Path = setting("POPOFF_HOME", Path("./var"), help="data folder: embedded database, redis, media, keys, models")
+    home: Path = setting(
+        "POPOFF_HOME", Path("./var"), help="data folder: embedded database, redis, media, keys, models"
+    )
     host: str = setting("HOST", "127.0.0.1", help="address the web server binds")
     port: int = setting("PORT", 8000, help="port of the web server; the embedded services take free ports of their own")
     public_url: str = setting("PUBLIC_URL", "", help="address people reach us at; empty: taken from each request")
