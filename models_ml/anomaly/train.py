@@ -37,8 +37,8 @@ LIMITS = (
     "Whoever wrote the features knew the simulated kinds of fraud: a kind held out of training is new to the model, "
     "not to its authors, and fraud that nobody thought of will be found less often.",
     "The first gifts of a fraud look like any other when they are made: at once less is found than by a later scan.",
-    "Kinds never shown are found unevenly: of some, as of card testing and rings, next to nothing where 95 % of flags are "
-    "to be right, because honest streams and circles of friends look the same.",
+    "Kinds never shown are found unevenly: of card testing and rings next to nothing where 95 % of flags are to be "
+    "right, because some honest gifts rank above them.",
     "With fewer than 1,000 gifts to go by it is not asked.",
     "Payouts and reversals are not simulated: cashing out is seen only in gifts.",
     "A probability holds where about one gift in a hundred is fraud, and for amounts around those simulated.",
