@@ -54,7 +54,8 @@ TRAIN = (
     *(Source(f"paint-{seed}", "paint", str(seed), width=width, height=height, rate=rate)
       for seed, (width, height, rate) in enumerate(
           [(480, 270, 25.0), (270, 480, 30.0), (640, 360, 24.0), (480, 360, 25.0), (320, 568, 30.0),
-           (480, 270, 15.0), (854, 480, 25.0), (360, 360, 30.0)])),
+           (480, 270, 15.0), (854, 480, 25.0), (360, 360, 30.0), (426, 240, 25.0), (640, 480, 30.0),
+           (480, 854, 30.0), (720, 404, 24.0), (360, 640, 25.0), (640, 360, 30.0)])),
 )  # fmt: skip
 HELD_OUT = (
     Source("testsrc", "lavfi", "testsrc"),
@@ -66,6 +67,8 @@ REAL_TRAIN = (
     ("big-buck-bunny-480p-30s.mp4", 1.5), ("big-buck-bunny-480p-30s.mp4", 5.0), ("big-buck-bunny-480p-30s.mp4", 12.5),
     ("car-detection.mp4", 2.0), ("car-detection.mp4", 9.0),
     ("asl-bird.mkv", 0.0), ("asl-eat.mkv", 0.0), ("asl-milk.mkv", 0.0), ("asl-thanks.mkv", 0.0),
+    ("big-buck-bunny-480p-30s.mp4", 8.5), ("big-buck-bunny-480p-30s.mp4", 15.2),
+    ("car-detection.mp4", 5.5), ("car-detection.mp4", 14.0),
 )  # fmt: skip
 REAL_HELD_OUT = (
     ("big-buck-bunny-480p-30s.mp4", 18.0), ("big-buck-bunny-480p-30s.mp4", 25.0), ("car-detection.mp4", 22.0),

@@ -20,6 +20,8 @@ NAMED = 3
 """So many causes are named at most,"""
 LEAST_POINTS = 2.0
 """and those that cost at least this."""
+DOUBT = 1.5
+"""What a booster predicts is taken to this power: a slight suspicion costs little."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def judge(
 def severities(rows: Sequence[Mapping[str, float]], model: registry.Model) -> list[dict[str, float]]:
     """How bad each fault is in each film, 0 to 1, by name. A film without sound has no faults of sound."""
     table = _table(rows, model)
-    found = {cause.name: model.predict(table, cause.name) for cause in LEARNT}
+    found = {cause.name: model.predict(table, cause.name) ** DOUBT for cause in LEARNT}
     made = []
     for index, row in enumerate(rows):
         known = {

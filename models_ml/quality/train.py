@@ -1,7 +1,8 @@
 """`python -m models_ml.train quality [--media DIR]`: make the models of the faults from material spoilt in known ways.
 
 One booster for each fault predicts its severity, 0 to 1, from the measurements that may speak of it; where more of a
-measurement is always worse, the booster is held to that.
+measurement is always worse, the booster is held to that. It learns from each copy alone, and from pairs of copies of
+one film: the one that was spoilt more must come out worse, whatever the film is like.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xgboost as xgb
 
 from models_ml import registry
@@ -26,9 +28,14 @@ from models_ml.quality import degrade, material, measure, sound
 from models_ml.quality.causes import FEATURES, LEARNT, Cause
 from models_ml.quality.score import NAME
 
-LEVELS = (0.03, 0.36, 0.69)
-"""Each fault is made once at a strength from each of these to a third above it."""
-CLEAN, MIXED, TONES = 2, 2, 20
+Numbers = npt.NDArray[np.float64]
+
+LEVELS = tuple(float(level) for level in np.linspace(0.02, 0.82, 5))
+LEVEL_WIDTH = 0.18
+"""Each fault is made once at a strength from each of these to so much above it."""
+CLEAN, MIXED, TONES = 3, 4, 20
+PAIRS, PAIR_SCALE = 0.6, 4.0
+"""The weight of a pair against a copy, and how much a difference of margins counts in it."""
 TONE_SECONDS = 4.0
 ROUNDS = 160
 PARAMETERS = {"objective": "reg:logistic", "max_depth": 4, "eta": 0.08, "subsample": 0.8, "colsample_bynode": 0.7,
@@ -66,7 +73,7 @@ def film_faults(source: material.Source, seed: int) -> tuple[dict[str, float], .
     rng = np.random.default_rng(material.seed_of(seed, source.name))
     kinds = [kind for kind in degrade.PICTURE if source.moves or kind != "freeze"]
     plan: list[dict[str, float]] = [{} for _ in range(CLEAN)]
-    plan += [{kind: float(rng.uniform(low, low + 0.31))} for kind in kinds for low in LEVELS]
+    plan += [{kind: float(rng.uniform(low, low + LEVEL_WIDTH))} for kind in kinds for low in LEVELS]
     for _ in range(MIXED):
         one, other = rng.choice(kinds, 2, replace=False)
         plan.append({str(one): float(rng.uniform(0.1, 0.9)), str(other): float(rng.uniform(0.1, 0.9))})
@@ -77,9 +84,7 @@ def sound_faults(name: str, seed: int) -> list[dict[str, float]]:
     """What is done to a sound in training, from a seed."""
     rng = np.random.default_rng(material.seed_of(seed, name))
     plan: list[dict[str, float]] = [{}, {}]
-    plan += [
-        {kind: float(rng.uniform(low, low + 0.18))} for kind in degrade.SOUND for low in np.linspace(0.02, 0.82, 5)
-    ]
+    plan += [{kind: float(rng.uniform(low, low + LEVEL_WIDTH))} for kind in degrade.SOUND for low in LEVELS]
     return [*plan, {"hum": float(rng.uniform(0.1, 0.9)), "clipping": float(rng.uniform(0.1, 0.9))}]
 
 
@@ -140,10 +145,47 @@ def fit(cause: Cause, rows: Sequence[Row], seed: int) -> xgb.Booster:
     for place, name in enumerate(FEATURES):
         if name not in cause.measures:
             table[:, place] = math.nan
-    truth = np.array([severity(row.faults.get(cause.name)) for row in own], dtype=np.float32)
-    signs = tuple(cause.measures.get(name, 0) for name in FEATURES)
+    truth = np.array([severity(row.faults.get(cause.name)) for row in own], dtype=np.float64)
+    parameters = {
+        **PARAMETERS,
+        "seed": seed,
+        "base_score": float(truth.mean()),
+        "monotone_constraints": tuple(cause.measures.get(name, 0) for name in FEATURES),
+    }
     data = xgb.DMatrix(table, label=truth, feature_names=list(FEATURES))
-    return xgb.train({**PARAMETERS, "seed": seed, "monotone_constraints": signs}, data, num_boost_round=ROUNDS)
+    return xgb.train(parameters, data, num_boost_round=ROUNDS, obj=_objective(truth, *pairs(cause.name, own)))
+
+
+def pairs(kind: str, rows: Sequence[Row]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Places of rows of one source, spoilt in no other way: the first was spoilt more than the second."""
+    by_source: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        if set(row.faults) <= {kind}:
+            by_source.setdefault(row.source, []).append(place)
+    found = [
+        (one, other)
+        for places in by_source.values()
+        for one in places
+        for other in places
+        if severity(rows[one].faults.get(kind)) - severity(rows[other].faults.get(kind)) > 0.02
+    ]
+    worse, better = np.array(found, dtype=np.intp).reshape(-1, 2).T
+    return worse, better
+
+
+def _objective(truth: Numbers, worse: npt.NDArray[np.intp], better: npt.NDArray[np.intp]) -> Any:
+    """The logistic loss of each copy, and that of the difference in each pair (Burges et al. 2005, RankNet)."""
+
+    def gradients(margin: Numbers, _: xgb.DMatrix) -> tuple[Numbers, Numbers]:
+        found = 1 / (1 + np.exp(-margin))
+        first, second = found - truth, np.maximum(found * (1 - found), 1e-6)
+        wrong = 1 / (1 + np.exp(PAIR_SCALE * (margin[worse] - margin[better])))
+        for places, sign in ((worse, -1.0), (better, 1.0)):
+            np.add.at(first, places, sign * PAIRS * wrong)
+            np.add.at(second, places, PAIRS * PAIR_SCALE * wrong * (1 - wrong))
+        return first, second
+
+    return gradients
 
 
 def severity(strength: float | None) -> float:
@@ -207,7 +249,7 @@ def write(
     made_at = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     parameters = {**PARAMETERS, "rounds": ROUNDS, "clean_contributions": clean_contributions(boosters, pictures, heard)}
     card = registry.Card(
-        model=NAME, version=registry.version_of(NAME, boosters, made_at), made_at=made_at, code="models_ml.quality 1",
+        model=NAME, version=registry.version_of(NAME, boosters, made_at), made_at=made_at, code="models_ml.quality 2",
         seed=options.seed, features=list(FEATURES), metrics={}, floors={}, limits=list(LIMITS), parameters=parameters,
         data={
             "films": [source.name for source in found], "copies": len(pictures),
