@@ -1,0 +1,38 @@
+"""Where posts come from that might be shown: small sources, each of which offers at most so many, best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models_ml.ranking.people import Person
+from models_ml.ranking.tables import Ints
+
+HISTORY = 20
+"""How many of the liked posts, the latest, speak for a person."""
+FADING = 0.8
+"""What each of them counts for against the one after it."""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A person at a moment: the latest liked posts (latest first) with ages in seconds, and the latest disliked."""
+
+    person: Person
+    now: float
+    liked: Ints
+    times: npt.NDArray[np.float64]
+    gains: npt.NDArray[np.float32]
+    disliked: Ints
+
+    @classmethod
+    def of(cls, person: Person, now: float) -> Visit:
+        liked, times, gains = person.recent(HISTORY)
+        return cls(person, now, liked, times, gains, person.recent(HISTORY, liked=False)[0])
+
+    @property
+    def importance(self) -> npt.NDArray[np.float32]:
+        """What each of the liked posts counts for, shape (liked,)."""
+        return (FADING ** np.arange(len(self.liked)) * self.gains).astype(np.float32)

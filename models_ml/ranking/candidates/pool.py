@@ -1,0 +1,42 @@
+"""All sources together: the few hundred posts that the ranker looks at."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from models_ml.ranking.candidates import Visit, cowatch, creators, fresh, interests, text, trending
+from models_ml.ranking.memory import Memory
+from models_ml.ranking.tables import Ints
+
+
+class Source(NamedTuple):
+    name: str
+    offer: Callable[[Memory, Visit, int], Ints]
+    limit: int
+
+
+SOURCES = (
+    Source("after", cowatch.after, 120),
+    Source("around", cowatch.around, 120),
+    Source("interests", interests.alike, 60),
+    Source("text", text.about, 40),
+    Source("creators", creators.followed, 40),
+    Source("trending", trending.popular, 150),
+    Source("fresh", fresh.owed, 20),
+)
+
+
+def gather(memory: Memory, visit: Visit, banned: Ints) -> tuple[Ints, np.ndarray]:
+    """Distinct posts that are not banned, and which sources offered each: bit s for source s."""
+    offers = [source.offer(memory, visit, source.limit) for source in SOURCES]
+    marks = np.repeat(1 << np.arange(len(offers)), [len(offer) for offer in offers])
+    posts = np.concatenate(offers)
+    slots = memory.slots
+    slots[posts] = 0
+    np.bitwise_or.at(slots, posts, marks.astype(np.int32))
+    slots[banned] = 0
+    distinct = np.unique(posts)
+    marks = slots[distinct].copy()
+    slots[posts] = slots[banned] = -1
+    return distinct[marks > 0], marks[marks > 0]

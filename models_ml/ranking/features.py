@@ -1,0 +1,97 @@
+"""What the ranker is told of a post for a person at a moment. Missing things are NaN, which trees can tell from zero."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from models_ml.ranking.candidates import Visit
+from models_ml.ranking.candidates.pool import SOURCES
+from models_ml.ranking.memory import Memory
+from models_ml.ranking.tables import Ints
+from models_ml.ranking.trends import HALF_LIVES, HOUR
+
+PAIRS = ("next", "near", "lift", "taste", "topic")
+NAMES = (
+    *(f"{pair}_{kind}" for pair in PAIRS for kind in ("faded", "sum", "most", "last", "lately")),
+    "support",
+    *(f"trend_{round(life / HOUR)}h" for life in HALF_LIVES[:-1]),
+    "likes",
+    "rise",
+    "age_hours",
+    "quiet_hours",
+    "appeal",
+    "creator",
+    "creator_posts",
+    "disliked_taste",
+    "duration",
+    "duration_apart",
+    "history",
+    "usual_likes",
+    "idle_hours",
+    *(f"from_{source.name}" for source in SOURCES),
+)
+LATELY = 2 * HOUR
+"""A session: likes count for less by half after this time."""
+
+Matrix = npt.NDArray[np.float32]
+
+
+def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> Matrix:
+    """Features in the order of NAMES, shape (posts, features)."""
+    liked = visit.liked
+    following = memory.next.among(liked, posts, memory.slots)
+    around = memory.near.among(liked, posts, memory.slots)
+    popular = memory.liked[posts]
+    nearby = around / np.maximum(memory.near.total[liked], 1.0)[:, None]
+    pairs = (
+        following / np.maximum(memory.next.total[liked], 1.0)[:, None],
+        nearby,
+        around / np.sqrt(np.maximum(memory.near.total[liked], 1.0)[:, None] * np.maximum(memory.near.total[posts], 1.0)),
+        memory.taste[liked] @ memory.taste[posts].T,
+        memory.topic[liked] @ memory.topic[posts].T,
+    )
+    columns = [column for pair in pairs for column in _over_history(pair, visit)]
+    columns.append((around > 0).sum(axis=0))
+    counts = memory.trends.at(posts, visit.now)
+    columns.extend(np.log1p(counts[:, window]) for window in range(len(HALF_LIVES) - 1))
+    columns.append(np.log1p(popular))
+    columns.append(counts[:, 1] / (counts[:, 3] + 0.1))
+    columns.append((visit.now - memory.born[posts]) / HOUR)
+    columns.append((visit.now - memory.latest[posts]) / HOUR)
+    columns.append((popular + 1) / (memory.shown[posts] + 2))
+    columns.extend(_of_pair(memory, visit, posts))
+    columns.extend(np.full(len(posts), value) for value in _of_person(memory, visit))
+    columns.extend((marks >> bit) & 1 for bit in range(len(SOURCES)))
+    return np.column_stack([np.asarray(column, dtype=np.float32) for column in columns])
+
+
+def _over_history(pair: Matrix, visit: Visit) -> list[npt.NDArray]:
+    """What the links of each post to the person's likes come to, in several ways."""
+    if not len(visit.liked):
+        return [np.full(pair.shape[1], np.nan)] * 5
+    lately = np.exp2((visit.times - visit.now) / LATELY).astype(np.float32)
+    return [visit.importance @ pair, pair.sum(axis=0), pair.max(axis=0), pair[0], lately @ pair]
+
+
+def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
+    creators = memory.creator[posts]
+    warmth = visit.person.creators
+    known = [warmth.get(creator, 0.0) if creator >= 0 else np.nan for creator in creators.tolist()]
+    busy = [len(memory.posts_by[creator]) if creator >= 0 else np.nan for creator in creators.tolist()]
+    if len(visit.disliked):
+        repelled = (memory.taste[visit.disliked] @ memory.taste[posts].T).max(axis=0)
+    else:
+        repelled = np.full(len(posts), np.nan)
+    duration = np.log1p(memory.duration[posts])
+    usual = np.log1p(memory.duration[visit.liked])
+    usual = usual[~np.isnan(usual)]
+    apart = duration - usual.mean() if len(usual) else np.full(len(posts), np.nan)
+    return [np.array(known), np.array(busy), repelled, duration, apart]
+
+
+def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float]:
+    if not len(visit.liked):
+        return 0.0, np.nan, np.nan
+    usual = float(np.log1p(memory.liked[visit.liked]).mean())
+    return float(len(visit.person.posts)), usual, float(visit.now - visit.times[0]) / HOUR

@@ -1,0 +1,194 @@
+"""All that the feed knows: posts, people, what goes with what, and what is liked of late. It only ever learns.
+
+Posts and people are numbers here; ids from outside are translated at the door. `learn` reads a whole history at once,
+`meet` one event; both leave the same kind of memory behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from models_ml.ranking.content import leading, unit
+from models_ml.ranking.history import History
+from models_ml.ranking.people import LIKED, Person
+from models_ml.ranking.tables import NOBODY, Ints, Neighbours, grown
+from models_ml.ranking.trends import Trends
+
+REACH = 10
+"""Two posts go together when one person liked them with at most this many liked ones between them."""
+WIDTH = 128
+ALIKE = 48
+DIMENSIONS = 64
+EVERY = 50
+"""How many likes of a post outweigh the place that it was first given among the others."""
+
+
+class Memory:
+    """Tables of neighbours: `next` (liked after), `near` (liked around), `alike` (embedding), `about` (title)."""
+
+    def __init__(self, topics: int) -> None:
+        self.post_ids: list[Hashable] = []
+        self.post_of: dict[Hashable, int] = {}
+        self.person_of: dict[Hashable, int] = {}
+        self.people: list[Person] = []
+        self.creator_of: dict[Hashable, int] = {}
+        self.posts_by: list[list[int]] = []
+        self.next, self.near = Neighbours(WIDTH), Neighbours(WIDTH)
+        self.alike, self.about = Neighbours(ALIKE), Neighbours(ALIKE)
+        self.trends = Trends()
+        self.topic = np.zeros((0, topics), dtype=np.float32)
+        self.taste = np.zeros((0, DIMENSIONS), dtype=np.float32)
+        self.creator = np.zeros(0, dtype=np.int32)
+        self.duration = np.zeros(0)
+        self.born = np.zeros(0)
+        self.shown = np.zeros(0)
+        self.liked = np.zeros(0)
+        self.latest = np.zeros(0)
+        self.slots: Ints = np.zeros(0, dtype=np.int32)
+        self.owed: set[int] = set()
+        self.clock = 0.0
+
+    @property
+    def posts(self) -> int:
+        return len(self.post_ids)
+
+    def person(self, user_id: Hashable) -> Person:
+        """What is known of a person; of one never met: a blank, which is not kept."""
+        found = self.person_of.get(user_id)
+        return Person() if found is None else self.people[found]
+
+    def add_posts(
+        self,
+        ids: Sequence[Hashable],
+        topics: npt.NDArray[np.float32],
+        creators: Sequence[Hashable | None],
+        durations: npt.NDArray,
+        born: npt.NDArray,
+    ) -> npt.NDArray:
+        """Make room for posts that are not known yet; their numbers."""
+        first, number = self.posts, self.posts + len(ids)
+        self.post_ids.extend(ids)
+        self.post_of.update((post_id, first + place) for place, post_id in enumerate(ids))
+        for table in (self.next, self.near, self.alike, self.about, self.trends):
+            table.grow(number)
+        self.topic, self.taste = grown(self.topic, number, 0.0), grown(self.taste, number, 0.0)
+        self.creator, self.slots = grown(self.creator, number, NOBODY), grown(self.slots, number, NOBODY)
+        self.duration, self.born = grown(self.duration, number, np.nan), grown(self.born, number, np.nan)
+        self.shown, self.liked = grown(self.shown, number, 0.0), grown(self.liked, number, 0.0)
+        self.latest = grown(self.latest, number, -np.inf)
+        self.topic[first:number] = topics
+        self.duration[first:number], self.born[first:number] = durations, born
+        for post, creator in enumerate(creators, start=first):
+            if creator is not None:
+                self._credit(post, creator)
+        return np.arange(first, number)
+
+    def _credit(self, post: int, creator: Hashable) -> None:
+        number = self.creator_of.setdefault(creator, len(self.creator_of))
+        if number == len(self.posts_by):
+            self.posts_by.append([])
+        self.creator[post] = number
+        self.posts_by[number].append(post)
+
+    def learn(self, history: History) -> None:
+        """Read a whole history, rows by person and in order of time, and place posts among one another."""
+        people, posts, times, gains = history.people, history.posts, history.times, history.gains
+        number = self.posts
+        for person, post, time, gain in zip(people.tolist(), posts.tolist(), times.tolist(), gains.tolist(), strict=True):
+            self.people[person].meet(post, time, gain, int(self.creator[post]))
+        self.clock = float(times.max()) if len(times) else 0.0
+        self.shown[:number] = np.bincount(posts, minlength=number)
+        good = gains >= LIKED
+        people, posts, times, gains = people[good], posts[good], times[good], gains[good]
+        self.liked[:number] = np.bincount(posts, minlength=number)
+        np.maximum.at(self.latest, posts, times)
+        first = np.full(number, np.inf)
+        np.minimum.at(first, posts, times)
+        known = np.isnan(self.born[:number])
+        self.born[:number][known] = np.where(np.isinf(first), np.nan, first)[known]
+        self.trends.fill(posts, times, gains, number)
+        after = following(people, posts, number)
+        around = after + after.T
+        self.next.fill(after)
+        self.near.fill(around.tocsr())
+        self.taste[:number] = embedding(around.tocsr())
+        nearest(self.alike, self.taste[:number])
+        nearest(self.about, self.topic[:number])
+
+    def meet(self, person: int, post: int, time: float, gain: float) -> None:
+        """Learn from one event."""
+        known = self.people[person]
+        self.shown[post] += 1
+        self.clock = max(self.clock, time)
+        if gain >= LIKED:
+            self.liked[post] += 1
+            self.latest[post] = time
+            if np.isnan(self.born[post]):
+                self.born[post] = time
+            self.trends.add(post, time, gain)
+            before = known.recent(REACH)[0]
+            for gap, other in enumerate(before.tolist(), start=1):
+                if other != post:
+                    self.next.add(other, post, 1 / gap)
+                    self.near.add(other, post, 1 / gap)
+                    self.near.add(post, other, 1 / gap)
+            self._move(post, before)
+        known.meet(post, time, gain, int(self.creator[post]))
+
+    def _move(self, post: int, others: Ints) -> None:
+        """A post with few likes comes to stand where those stand who like it."""
+        if len(others) and self.liked[post] < EVERY:
+            pull = unit(self.taste[others[:5]].mean(axis=0, keepdims=True))[0]
+            share = 1 / (1 + self.liked[post])
+            self.taste[post] = unit(((1 - share) * self.taste[post] + share * pull)[None])[0]
+
+
+def following(people: Ints, posts: Ints, number: int) -> sparse.csr_matrix:
+    """How much post j is liked after post i: the sum of 1 / gap over people, for gaps up to REACH, shape (n, n)."""
+    rows, columns, weights = [], [], []
+    for gap in range(1, REACH + 1):
+        same = people[gap:] == people[:-gap]
+        same &= posts[gap:] != posts[:-gap]
+        rows.append(posts[:-gap][same])
+        columns.append(posts[gap:][same])
+        weights.append(np.full(int(same.sum()), 1 / gap, dtype=np.float32))
+    pairs = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
+    return sparse.coo_matrix(pairs, shape=(number, number)).tocsr()
+
+
+def embedding(around: sparse.csr_matrix) -> npt.NDArray[np.float32]:
+    """Unit vectors of posts from what goes with what: leading directions of D^-1/2 A D^-1/2, shape (n, DIMENSIONS)."""
+    number = around.shape[0]
+    vectors = np.zeros((number, DIMENSIONS), dtype=np.float32)
+    if around.nnz == 0 or number < 3:
+        return vectors
+    degree = np.sqrt(np.maximum(np.asarray(around.sum(axis=1)).ravel(), 1e-9))
+    scale = sparse.diags_array((1 / degree).astype(np.float32))
+    left, values, _ = leading((scale @ around @ scale).tocsr(), DIMENSIONS)
+    vectors[:, : left.shape[1]] = left * np.sqrt(values)
+    vectors[np.asarray(around.sum(axis=1)).ravel() == 0] = 0.0
+    return unit(vectors)
+
+
+def nearest(table: Neighbours, vectors: npt.NDArray[np.float32], block: int = 1024) -> None:
+    """Fill a table with the posts whose vectors make the smallest angles."""
+    number, width = len(vectors), table.ids.shape[1]
+    present = np.flatnonzero(np.any(vectors != 0, axis=1)).astype(np.int32)
+    table.grow(number)
+    table.ids[:], table.weights[:] = NOBODY, 0.0
+    pool = np.ascontiguousarray(vectors[present].T)
+    count = min(width, len(present) - 1)
+    if count < 1:
+        return
+    for start in range(0, len(present), block):
+        rows = present[start : start + block]
+        cosines = vectors[rows] @ pool
+        cosines[np.arange(len(rows)), np.arange(start, start + len(rows))] = -2.0
+        best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+        table.ids[rows, :count] = present[best]
+        table.weights[rows, :count] = np.maximum(np.take_along_axis(cosines, best, axis=1), 0.0)
+    table.total[:number] = 1.0
