@@ -93,7 +93,7 @@ def seconds(times: pd.Series) -> Numbers:
         largest = np.nanmax(np.abs(numbers), initial=0.0) if len(numbers) else 0.0
         return np.asarray(numbers / 1000 if largest >= MILLISECONDS else numbers, dtype=np.float64)
     moments = pd.to_datetime(times, utc=True)
-    return ((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
+    return np.asarray((moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=np.float64)
 
 
 def second(time: Any) -> float:
