@@ -1,0 +1,96 @@
+"""Posts that go with posts: by whom they share (item-kNN), and by what follows on what (sequential rules)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from models_ml.ranking.baselines.base import NOBODY, Baseline
+
+
+class ItemKNN(Baseline):
+    """Item to item by the cosine of their audiences, damped for small ones (Deshpande and Karypis, 2004).
+
+    `neighbours`: how many of each post count; `damping`: added to the denominator, in people.
+    """
+
+    def __init__(self, neighbours: int = 200, damping: float = 5.0) -> None:
+        self.neighbours, self.damping = neighbours, damping
+
+    def _learn(self) -> None:
+        met = self.histories(range(len(self.liked)))
+        together = (met.T @ met).tocsr()
+        sizes = np.sqrt(together.diagonal())
+        together.setdiag(0)
+        rows = np.repeat(np.arange(together.shape[0]), np.diff(together.indptr))
+        together.data /= sizes[rows] * sizes[together.indices] + self.damping
+        self.similar = strongest(together, self.neighbours)
+
+    def _scores(self, people: Sequence[int], now: float | None) -> npt.NDArray:
+        known = self.similar.shape[0]
+        scores = (self.histories(people)[:, :known] @ self.similar).toarray()
+        scores[scores == 0] = np.nan
+        return scores
+
+
+class SequentialRules(Baseline):
+    """What is liked soon after what, both by how near they stood and by how lately (Ludewig and Jannach, 2018).
+
+    Two likes g places apart count 1 / g^`nearness` from the earlier to the later, and `backwards` times that from the
+    later to the earlier, up to `reach` places. A person's likes count 1 / d^`recency` when they are the d-th from the
+    end, up to `memory` of them. `levelling`: 0 takes rules as counted, 1 divides by how often the later post is liked.
+    """
+
+    relearn_after = 25
+
+    def __init__(
+        self,
+        reach: int = 10,
+        nearness: float = 1.0,
+        backwards: float = 0.5,
+        memory: int = 20,
+        recency: float = 1.0,
+        levelling: float = 0.3,
+    ) -> None:
+        self.reach, self.nearness, self.backwards = reach, nearness, backwards
+        self.memory, self.recency, self.levelling = memory, recency, levelling
+
+    def _learn(self) -> None:
+        posts = np.fromiter((post for liked in self.liked for post in liked), dtype=np.int64)
+        people = np.repeat(np.arange(len(self.liked)), [len(liked) for liked in self.liked])
+        size = (len(self.ids), len(self.ids))
+        rules = sparse.csr_matrix(size, dtype=np.float32)
+        for gap in range(1, self.reach + 1):
+            same = people[gap:] == people[:-gap]
+            earlier, later = posts[:-gap][same], posts[gap:][same]
+            weight = np.full(len(earlier), gap**-self.nearness, dtype=np.float32)
+            there = sparse.csr_matrix((weight, (earlier, later)), shape=size)
+            rules = rules + there + self.backwards * there.T
+        counts = np.maximum(self.popularity, 1.0)
+        rules = sparse.csr_matrix(rules, dtype=np.float32)
+        rows = np.repeat(np.arange(size[0]), np.diff(rules.indptr))
+        rules.data /= (np.sqrt(counts[rows]) * counts[rules.indices] ** self.levelling).astype(np.float32)
+        self.rules = rules
+
+    def _scores(self, people: Sequence[int], now: float | None) -> npt.NDArray:
+        known = self.rules.shape[0]
+        lists = [self.liked[person][: -self.memory - 1 : -1] if person != NOBODY else [] for person in people]
+        columns = np.array([post for posts in lists for post in posts], dtype=np.int64)
+        places = np.array([place for posts in lists for place in range(1, len(posts) + 1)], dtype=np.float32)
+        ends = np.cumsum([0, *(len(posts) for posts in lists)])
+        lately = sparse.csr_matrix((places**-self.recency, columns, ends), shape=(len(lists), len(self.ids)))
+        scores = (lately[:, :known] @ self.rules).toarray()
+        scores[scores == 0] = np.nan
+        return scores
+
+
+def strongest(matrix: sparse.csr_matrix, limit: int) -> sparse.csr_matrix:
+    """The matrix with the `limit` largest entries of each row only."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((-matrix.data, rows))
+    place = np.arange(len(rows)) - matrix.indptr[rows]
+    kept = order[place < limit]
+    return sparse.csr_matrix((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)
