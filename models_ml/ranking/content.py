@@ -5,6 +5,7 @@ The projection is learnt from the platform's own titles, needs no download, and 
 
 from __future__ import annotations
 
+import itertools
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,14 +26,15 @@ Vectors = npt.NDArray[np.float32]
 def pieces(title: str, tags: Sequence[str] = ()) -> list[str]:
     """Words, pairs of neighbouring words, pieces of long words, and the tags whole."""
     words = _WORD.findall(title.lower())
-    pairs = [f"{first} {second}" for first, second in zip(words, words[1:], strict=False)]
+    pairs = [f"{first} {second}" for first, second in itertools.pairwise(words)]
     parts = [word[i : i + GRAM] for word in words if len(word) > GRAM for i in range(len(word) - GRAM + 1)]
     return words + pairs + parts + [f"#{tag.lower()}" for tag in tags]
 
 
 def hashed(texts: Iterable[Sequence[str]]) -> sparse.csr_matrix:
     """Counts of hashed pieces, shape (texts, BUCKETS)."""
-    columns, ends = [], [0]
+    columns: list[int] = []
+    ends = [0]
     for text in texts:
         columns.extend(zlib.crc32(piece.encode()) % BUCKETS for piece in text)
         ends.append(len(columns))
@@ -55,7 +57,7 @@ def leading(matrix: sparse.csr_matrix, dimensions: int, seed: int = 0) -> tuple[
     rank = max(1, min(dimensions, min(matrix.shape) - 1))
     noise = np.random.default_rng(seed).standard_normal((matrix.shape[1], rank + 10)).astype(np.float32)
     basis = np.linalg.qr(matrix @ noise)[0]
-    for _ in range(4):
+    for _ in range(3):
         basis = np.linalg.qr(matrix @ np.linalg.qr(matrix.T @ basis)[0])[0]
     small, values, right = np.linalg.svd((matrix.T @ basis).T, full_matrices=False)
     return (basis @ small)[:, :rank].astype(np.float32), values[:rank], right[:rank].T.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the ranker is told of a post for a person at a moment. Missing things are NaN, which trees can tell from zero."""
+"""What the ranker is told of a post for a person at a moment. What is unknown is nan, which trees tell from zero."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ PAIRS = ("next", "near", "lift", "taste", "topic")
 NAMES = (
     *(f"{pair}_{kind}" for pair in PAIRS for kind in ("faded", "sum", "most", "last", "lately")),
     "support",
-    *(f"trend_{round(life / HOUR)}h" for life in HALF_LIVES[:-1]),
+    "peers_sum",
+    "peers_most",
+    "peers_number",
+    *(f"trend_{life / HOUR:g}h" for life in HALF_LIVES[:-1]),
     "likes",
     "rise",
     "age_hours",
@@ -47,16 +50,18 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
     pairs = (
         following / np.maximum(memory.next.total[liked], 1.0)[:, None],
         nearby,
-        around / np.sqrt(np.maximum(memory.near.total[liked], 1.0)[:, None] * np.maximum(memory.near.total[posts], 1.0)),
+        around
+        / np.sqrt(np.maximum(memory.near.total[liked], 1.0)[:, None] * np.maximum(memory.near.total[posts], 1.0)),
         memory.taste[liked] @ memory.taste[posts].T,
         memory.topic[liked] @ memory.topic[posts].T,
     )
     columns = [column for pair in pairs for column in _over_history(pair, visit)]
     columns.append((around > 0).sum(axis=0))
+    columns.extend(_of_peers(memory, visit, posts))
     counts = memory.trends.at(posts, visit.now)
     columns.extend(np.log1p(counts[:, window]) for window in range(len(HALF_LIVES) - 1))
     columns.append(np.log1p(popular))
-    columns.append(counts[:, 1] / (counts[:, 3] + 0.1))
+    columns.append(counts[:, 2] / (counts[:, 4] + 0.1))
     columns.append((visit.now - memory.born[posts]) / HOUR)
     columns.append((visit.now - memory.latest[posts]) / HOUR)
     columns.append((popular + 1) / (memory.shown[posts] + 2))
@@ -66,12 +71,23 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
     return np.column_stack([np.asarray(column, dtype=np.float32) for column in columns])
 
 
-def _over_history(pair: Matrix, visit: Visit) -> list[npt.NDArray]:
+def _over_history(pair: npt.NDArray, visit: Visit) -> list[npt.NDArray]:
     """What the links of each post to the person's likes come to, in several ways."""
     if not len(visit.liked):
         return [np.full(pair.shape[1], np.nan)] * 5
     lately = np.exp2((visit.times - visit.now) / LATELY).astype(np.float32)
     return [visit.importance @ pair, pair.sum(axis=0), pair.max(axis=0), pair[0], lately @ pair]
+
+
+def _of_peers(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
+    """How much those who liked each post of late share this person's taste: in sum, at most, and how many of them."""
+    number = visit.person.number
+    if number < 0 or number >= len(memory.peers.ids):
+        return [np.full(len(posts), np.nan)] * 3
+    closeness = memory.closeness(number)
+    links = closeness[memory.fans[posts]]
+    closeness[memory.peers.ids[number]] = 0.0
+    return [links.sum(axis=1), links.max(axis=1), (links > 0).sum(axis=1)]
 
 
 def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:

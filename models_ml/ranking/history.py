@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-OUTCOMES = ("like", "comment", "share")
+from models_ml.ranking.frames import COMMENT, DURATION, HATE, LIKE, SHARE, WATCHED
+
 FULL, SKIPPED = 0.9, 0.1
 """Shares of a post that count as watched to the end, and as passed over."""
-SKIP = -0.1
+WATCH, SKIP = 0.8, -0.1
+"""What watching to the end is worth beside a like, and passing over beside a hate."""
 
 
 @dataclass(frozen=True)
 class History:
-    """n events in order of time (of rows where there is no clock); `times` in seconds, all zero without a clock."""
+    """n events by person and in order of time; `times` in seconds, all zero where there is no clock (`timed`)."""
 
     people: npt.NDArray[np.int32]
     posts: npt.NDArray[np.int32]
@@ -31,20 +33,24 @@ class History:
         return len(self.posts)
 
 
-def gains(events: pd.DataFrame) -> npt.NDArray[np.float32]:
-    """What each event was worth, -1..1: a hate -1, a like, comment or share 1, else the share watched; unknown is 1."""
-    number = len(events)
-    told = [name for name in (*OUTCOMES, "hate", "watch_ms") if name in events and events[name].notna().any()]
-    if not told:
+def gains(told: Mapping[str, npt.NDArray[np.float64]], number: int) -> npt.NDArray[np.float32]:
+    """What each of n events was worth, -1..1, shape (n,): hate -1, like, comment or share 1, else the share watched.
+
+    `told`: columns of events by name, nan where unknown. Of an event of which nothing at all is told it is taken that
+    the person chose the post: 1.
+    """
+    columns = [told[name] for name in (LIKE, COMMENT, SHARE, HATE, WATCHED) if name in told]
+    if not columns:
         return np.ones(number, dtype=np.float32)
-    gain = np.zeros(number)
-    if "watch_ms" in told and "duration_ms" in events:
-        length = pd.to_numeric(events["duration_ms"]).to_numpy(float)
-        share = np.clip(pd.to_numeric(events["watch_ms"]).to_numpy(float) / np.where(length > 0, length, np.nan), 0, 1)
-        gain = np.nan_to_num(np.where(share < SKIPPED, SKIP, np.minimum(share / FULL, 1) * 0.8))
-    for name in OUTCOMES:
+    gain = np.where(np.all(np.isnan(columns), axis=0), 1.0, 0.0)
+    if WATCHED in told and DURATION in told:
+        length = np.where(told[DURATION] > 0, told[DURATION], np.nan)
+        share = np.clip(told[WATCHED] / length, 0, 1)
+        worth = np.where(share < SKIPPED, SKIP, np.minimum(share / FULL, 1) * WATCH)
+        gain = np.where(np.isnan(share), gain, worth)
+    for name in (LIKE, COMMENT, SHARE):
         if name in told:
-            gain = np.where(events[name].fillna(0).to_numpy(float) > 0, 1.0, gain)
-    if "hate" in told:
-        gain = np.where(events["hate"].fillna(0).to_numpy(float) > 0, -1.0, gain)
+            gain = np.where(told[name] > 0, 1.0, gain)
+    if HATE in told:
+        gain = np.where(told[HATE] > 0, -1.0, gain)
     return gain.astype(np.float32)

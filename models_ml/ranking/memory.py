@@ -23,6 +23,12 @@ REACH = 10
 WIDTH = 128
 ALIKE = 48
 DIMENSIONS = 64
+PEERS, FANS = 64, 16
+"""How many people of like taste are kept of a person, and how many of the latest who liked it of a post."""
+PROMISED, YOUNG = 30, 7 * 86400.0
+"""Impressions that a new post is promised before it is judged, and the age in seconds at which the promise ends."""
+TABLES = ("next", "near", "alike", "about", "peers")
+COLUMNS = ("topic", "taste", "creator", "tag", "duration", "born", "shown", "liked", "latest", "fans")
 EVERY = 50
 """How many likes of a post outweigh the place that it was first given among the others."""
 
@@ -39,16 +45,21 @@ class Memory:
         self.posts_by: list[list[int]] = []
         self.next, self.near = Neighbours(WIDTH), Neighbours(WIDTH)
         self.alike, self.about = Neighbours(ALIKE), Neighbours(ALIKE)
+        self.peers = Neighbours(PEERS)
+        self.fans: Ints = np.zeros((0, FANS), dtype=np.int32)
         self.trends = Trends()
         self.topic = np.zeros((0, topics), dtype=np.float32)
         self.taste = np.zeros((0, DIMENSIONS), dtype=np.float32)
         self.creator = np.zeros(0, dtype=np.int32)
+        self.tag = np.zeros(0, dtype=np.int32)
+        self.tag_of: dict[Hashable, int] = {}
         self.duration = np.zeros(0)
         self.born = np.zeros(0)
         self.shown = np.zeros(0)
         self.liked = np.zeros(0)
         self.latest = np.zeros(0)
         self.slots: Ints = np.zeros(0, dtype=np.int32)
+        self.scratch = np.zeros(1, dtype=np.float32)
         self.owed: set[int] = set()
         self.clock = 0.0
 
@@ -61,11 +72,20 @@ class Memory:
         found = self.person_of.get(user_id)
         return Person() if found is None else self.people[found]
 
+    def number_of(self, user_id: Hashable) -> int:
+        """The number of a person, who is made known when new."""
+        number = self.person_of.setdefault(user_id, len(self.people))
+        if number == len(self.people):
+            self.people.append(Person(number))
+            self.peers.grow(len(self.people))
+        return number
+
     def add_posts(
         self,
         ids: Sequence[Hashable],
         topics: npt.NDArray[np.float32],
         creators: Sequence[Hashable | None],
+        tags: Sequence[Hashable | None],
         durations: npt.NDArray,
         born: npt.NDArray,
     ) -> npt.NDArray:
@@ -76,15 +96,20 @@ class Memory:
         for table in (self.next, self.near, self.alike, self.about, self.trends):
             table.grow(number)
         self.topic, self.taste = grown(self.topic, number, 0.0), grown(self.taste, number, 0.0)
+        self.tag = grown(self.tag, number, NOBODY)
         self.creator, self.slots = grown(self.creator, number, NOBODY), grown(self.slots, number, NOBODY)
         self.duration, self.born = grown(self.duration, number, np.nan), grown(self.born, number, np.nan)
         self.shown, self.liked = grown(self.shown, number, 0.0), grown(self.liked, number, 0.0)
-        self.latest = grown(self.latest, number, -np.inf)
+        self.latest = grown(self.latest, number, np.nan)
+        self.fans = grown(self.fans, number, NOBODY)
         self.topic[first:number] = topics
         self.duration[first:number], self.born[first:number] = durations, born
         for post, creator in enumerate(creators, start=first):
             if creator is not None:
                 self._credit(post, creator)
+        for post, tag in enumerate(tags, start=first):
+            if tag is not None:
+                self.tag[post] = self.tag_of.setdefault(tag, len(self.tag_of))
         return np.arange(first, number)
 
     def _credit(self, post: int, creator: Hashable) -> None:
@@ -98,19 +123,23 @@ class Memory:
         """Read a whole history, rows by person and in order of time, and place posts among one another."""
         people, posts, times, gains = history.people, history.posts, history.times, history.gains
         number = self.posts
-        for person, post, time, gain in zip(people.tolist(), posts.tolist(), times.tolist(), gains.tolist(), strict=True):
+        for person, post, time, gain in zip(
+            people.tolist(), posts.tolist(), times.tolist(), gains.tolist(), strict=True
+        ):
             self.people[person].meet(post, time, gain, int(self.creator[post]))
         self.clock = float(times.max()) if len(times) else 0.0
         self.shown[:number] = np.bincount(posts, minlength=number)
         good = gains >= LIKED
         people, posts, times, gains = people[good], posts[good], times[good], gains[good]
         self.liked[:number] = np.bincount(posts, minlength=number)
-        np.maximum.at(self.latest, posts, times)
+        np.fmax.at(self.latest, posts, times)
+        young = self.clock - self.born[:number] < YOUNG
         first = np.full(number, np.inf)
         np.minimum.at(first, posts, times)
         known = np.isnan(self.born[:number])
         self.born[:number][known] = np.where(np.isinf(first), np.nan, first)[known]
         self.trends.fill(posts, times, gains, number)
+        self._acquaint(people, posts, times)
         after = following(people, posts, number)
         around = after + after.T
         self.next.fill(after)
@@ -118,11 +147,71 @@ class Memory:
         self.taste[:number] = embedding(around.tocsr())
         nearest(self.alike, self.taste[:number])
         nearest(self.about, self.topic[:number])
+        self.owed = set(np.flatnonzero(young & (self.shown[:number] < PROMISED)).tolist())
+
+    def _acquaint(self, people: Ints, posts: Ints, times: npt.NDArray) -> None:
+        """Who liked each post of late, and for each person those who like the same posts, rare ones counting more."""
+        order = np.lexsort((-times, posts))
+        row, liker = posts[order], people[order]
+        place = np.arange(len(row)) - np.searchsorted(row, row)
+        self.fans[:] = NOBODY
+        late = place < FANS
+        self.fans[row[late], place[late]] = liker[late]
+        late = place < 4 * FANS
+        weight = (1 / np.sqrt(np.maximum(self.liked[row[late]], 1))).astype(np.float32)
+        likes = sparse.coo_matrix((weight, (liker[late], row[late])), shape=(len(self.people), self.posts)).tocsr()
+        common = (likes @ likes.T).tocsr()
+        common.setdiag(0)
+        common.eliminate_zeros()
+        self.peers.fill(common)
+
+    def introduce(self, posts: npt.NDArray) -> None:
+        """Place new posts among the others by what they say, and owe them an audience."""
+        self.owed.update(posts.tolist())
+        known = self.topic[: self.posts]
+        for post in posts.tolist():
+            cosines = known @ self.topic[post]
+            cosines[post] = 0.0
+            width = min(ALIKE, self.posts)
+            others = np.argpartition(-cosines, width - 1)[:width]
+            others = others[cosines[others] > 0]
+            self.about.total[post] = 1.0
+            for other in others.tolist():
+                self.about.add(other, post, float(cosines[other]))
+                self.about.add(post, other, float(cosines[other]))
+            self.about.total[others] = self.about.total[post] = 1.0
+            if len(others):
+                self.taste[post] = unit((cosines[others] @ self.taste[others])[None])[0]
+
+    def filled(self, posts: Ints, marks: npt.NDArray, banned: Ints, least: int, now: float) -> tuple[Ints, npt.NDArray]:
+        """Candidates with the most liked of all other posts added until there are `least`, if there are so many."""
+        free = ~(self.born[: self.posts] > now)
+        free[posts] = free[banned] = False
+        more = np.flatnonzero(free)
+        more = more[np.argsort(-self.liked[more], kind="stable")[: least - len(posts)]].astype(np.int32)
+        return np.concatenate([posts, more]), np.concatenate([marks, np.zeros(len(more), dtype=marks.dtype)])
+
+    def closeness(self, person: int) -> npt.NDArray[np.float32]:
+        """Scratch: what each person has in common with this one, zero but for the closest; NOBODY reads the last."""
+        self.scratch = grown(self.scratch, len(self.people) + 1, 0.0)
+        self.scratch[self.peers.ids[person]] = self.peers.weights[person]
+        self.scratch[NOBODY] = 0.0
+        return self.scratch
+
+    def _befriend(self, person: int, post: int) -> None:
+        weight = 1 / max(1.0, float(self.liked[post]))
+        fans = self.fans[post]
+        for other in fans[(fans != NOBODY) & (fans != person)].tolist():
+            self.peers.add(person, other, weight)
+            self.peers.add(other, person, weight)
+        self.fans[post] = np.append(person, fans[:-1])
 
     def meet(self, person: int, post: int, time: float, gain: float) -> None:
         """Learn from one event."""
         known = self.people[person]
         self.shown[post] += 1
+        if self.shown[post] >= PROMISED:
+            self.owed.discard(post)
         self.clock = max(self.clock, time)
         if gain >= LIKED:
             self.liked[post] += 1
@@ -136,6 +225,7 @@ class Memory:
                     self.next.add(other, post, 1 / gap)
                     self.near.add(other, post, 1 / gap)
                     self.near.add(post, other, 1 / gap)
+            self._befriend(person, post)
             self._move(post, before)
         known.meet(post, time, gain, int(self.creator[post]))
 

@@ -1,14 +1,16 @@
-"""The feed: learns from events, offers pages, learns on."""
+"""The feed: learns from a history, offers pages, and learns on from every event."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from models_ml.ranking import frames, store
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import gather
 from models_ml.ranking.content import Content, pieces
@@ -16,56 +18,148 @@ from models_ml.ranking.features import describe
 from models_ml.ranking.history import History, gains
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.people import Person
-from models_ml.ranking.ranker import Ranker
+from models_ml.ranking.ranker import CLOSER, Ranker
 from models_ml.ranking.rehearsal import rehearse
+from models_ml.ranking.selection import Offer, Rules, select
+from models_ml.ranking.tables import Ints
 
 
 class FeedModel:
+    """Ids of people and posts are any numbers or texts; frames are as `frames` describes them."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self.content = Content.learn([])
+        self.ranker = Ranker()
+        self.memory = Memory(self.content.dimensions)
+
     def fit(self, events: pd.DataFrame, items: pd.DataFrame) -> FeedModel:
-        unlisted = pd.Index(events["item_id"].unique()).difference(items["item_id"])
-        items = pd.concat([items, pd.DataFrame({"item_id": unlisted})], ignore_index=True)
-        texts = [pieces(str(t)) for t in items["title"].fillna("")] if "title" in items else [[]] * len(items)
+        """Learn everything anew. Raises ValueError when a frame lacks its ids."""
+        events = frames.events_of(events)
+        items = frames.items_of(items, also=events[frames.ITEM])
+        texts = _texts(items)
         self.content = Content.learn(texts)
-        self.topics = self.content.place(texts)
-        posts = pd.Index(items["item_id"]).get_indexer(events["item_id"]).astype(np.int32)
-        people, names = pd.factorize(events["user_id"])
-        timed = "ts" in events
-        times = events["ts"].to_numpy(float) if timed else np.zeros(len(events))
-        order = np.lexsort((times, people))
-        history = History(people[order].astype(np.int32), posts[order], times[order], gains(events)[order], timed)
-        self.ranker = Ranker.learn(list(rehearse(self._blank(items, names), history)))
-        self.memory = self._blank(items, names)
+        topics = self.content.place(texts)
+        people, names = pd.factorize(events[frames.USER])
+        history = _history(events, items, people.astype(np.int32))
+        self.ranker = Ranker.learn(list(rehearse(_blank(items, topics, names.tolist()), history)))
+        self.memory = _blank(items, topics, names.tolist())
         self.memory.learn(history)
         return self
 
-    def _blank(self, items: pd.DataFrame, names: Sequence[Hashable]) -> Memory:
-        memory = Memory(self.content.dimensions)
-        n = len(items)
-        creators = items["author_id"].tolist() if "author_id" in items else [None] * n
-        durations = items["duration_ms"].to_numpy(float) if "duration_ms" in items else np.full(n, np.nan)
-        memory.add_posts(items["item_id"].tolist(), self.topics, creators, durations, np.full(n, np.nan))
-        memory.people = [Person() for _ in names]
-        memory.person_of = {name: number for number, name in enumerate(names)}
-        return memory
+    def add(self, items: pd.DataFrame) -> None:
+        """Make new posts known: from now on they can be recommended, to begin with by what they say and who made them.
 
-    def recommend(self, user_ids, k, exclude_seen=True, now=None):
-        now = self.memory.clock if now is None else float(now)
-        out = []
-        for user in user_ids:
-            person = self.memory.person(user)
-            visit = Visit.of(person, now)
-            posts, marks = gather(self.memory, visit, person.seen())
-            scores = self.ranker.score(describe(self.memory, visit, posts, marks))
-            best = posts[np.argsort(-scores, kind="stable")[:k]]
-            out.append([self.memory.post_ids[p] for p in best])
-        return out
+        Posts that are known already stay as they are.
+        """
+        items = frames.items_of(items)
+        items = items[[item not in self.memory.post_of for item in items[frames.ITEM].tolist()]].reset_index(drop=True)
+        posts = _list(self.memory, items, self.content.place(_texts(items)))
+        self.memory.introduce(posts)
+
+    def recommend(
+        self, user_ids: Sequence[Hashable], k: int, exclude_seen: bool = True, now: Any = None
+    ) -> npt.NDArray[np.object_]:
+        """A page of k posts for each person, best first, shape (n, k); None where there is nothing left to show.
+
+        `now`: a time as `frames.second` reads it; the time of the latest event when it is not told.
+        """
+        time = self.memory.clock if now is None else frames.second(now)
+        pages = np.full((len(user_ids), k), None, dtype=object)
+        for row, user_id in enumerate(user_ids):
+            page = self._page(self.memory.person(_plain(user_id)), k, exclude_seen, time)
+            pages[row, : len(page)] = [self.memory.post_ids[post] for post in page.tolist()]
+        return pages
 
     def observe(self, event: Mapping[str, Any]) -> None:
-        memory = self.memory
-        number = memory.person_of.setdefault(event["user_id"], len(memory.people))
-        if number == len(memory.people):
-            memory.people.append(Person())
-        if event["item_id"] not in memory.post_of:
-            memory.add_posts([event["item_id"]], np.zeros((1, self.content.dimensions), np.float32), [None], np.array([np.nan]), np.array([np.nan]))
-        gain = float(gains(pd.DataFrame([event]))[0])
-        memory.meet(number, memory.post_of[event["item_id"]], float(event.get("ts", memory.clock)), gain)
+        """Learn from one event, a mapping with the names of the columns of `events`; people and posts may be new."""
+        memory, user_id, item_id = self.memory, _plain(event[frames.USER]), _plain(event[frames.ITEM])
+        if item_id not in memory.post_of:
+            self.add(pd.DataFrame({frames.ITEM: [item_id]}))
+        number, post = memory.number_of(user_id), memory.post_of[item_id]
+        told = {
+            name: np.array([event[name]], dtype=np.float64)
+            for name in (frames.WATCHED, frames.DURATION, *frames.ACTS)
+            if event.get(name) is not None
+        }
+        told.setdefault(frames.DURATION, memory.duration[[post]])
+        time = event.get(frames.TIME)
+        memory.meet(number, post, memory.clock if time is None else frames.second(time), float(gains(told, 1)[0]))
+
+    def save(self, folder: Path | str) -> None:
+        """Write all that is known to a folder, which is made when it is not there."""
+        store.save(Path(folder), self.content, self.ranker, self.memory)
+
+    @classmethod
+    def load(cls, folder: Path | str, rules: Rules | None = None) -> FeedModel:
+        """Raises OSError, ValueError or KeyError when the folder holds no feed."""
+        made = cls(rules)
+        made.content, made.ranker, made.memory = store.load(Path(folder))
+        return made
+
+    def _page(self, person: Person, places: int, exclude_seen: bool, now: float) -> Ints:
+        memory, visit = self.memory, Visit.of(person, now)
+        banned = person.seen() if exclude_seen else np.zeros(0, dtype=np.int32)
+        posts, marks = gather(memory, visit, banned)
+        if len(posts) < places:
+            posts, marks = memory.filled(posts, marks, banned, places, now)
+        features = describe(memory, visit, posts, marks)
+        best, scores = self.ranker.best(features, max(CLOSER, 4 * places))
+        posts = posts[best]
+        owed = np.array([post in memory.owed for post in posts.tolist()], dtype=bool)
+        offer = Offer(posts, scores, memory.creator[posts], memory.tag[posts], owed)
+        chance = np.random.default_rng((person.number + 1, len(person.posts)))
+        return select(offer, places, self.rules, chance)
+
+
+def _plain(value: Any) -> Hashable:
+    """An id as Python's own number or text: numpy's would not be written to a file."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _texts(items: pd.DataFrame) -> list[list[str]]:
+    titles = items[frames.TITLE].tolist() if frames.TITLE in items else [""] * len(items)
+    tags = items[frames.TAGS].tolist() if frames.TAGS in items else [()] * len(items)
+    return [pieces(title, tag) for title, tag in zip(titles, tags, strict=True)]
+
+
+def _history(events: pd.DataFrame, items: pd.DataFrame, people: Ints) -> History:
+    posts = pd.Index(items[frames.ITEM]).get_indexer(events[frames.ITEM]).astype(np.int32)
+    told = {
+        name: events[name].to_numpy(np.float64)
+        for name in (frames.WATCHED, frames.DURATION, *frames.ACTS)
+        if name in events
+    }
+    if frames.DURATION in items:
+        length = items[frames.DURATION].to_numpy(np.float64)[posts]
+        told[frames.DURATION] = np.where(
+            np.isnan(told.get(frames.DURATION, length)), length, told.get(frames.DURATION, length)
+        )
+    timed = frames.TIME in events
+    times = events[frames.TIME].to_numpy(np.float64) if timed else np.zeros(len(events))
+    order = np.lexsort((times, people))
+    return History(people[order], posts[order], times[order], gains(told, len(events))[order], timed)
+
+
+def _blank(items: pd.DataFrame, topics: npt.NDArray[np.float32], names: Sequence[Hashable]) -> Memory:
+    """A memory that knows posts and people and no event."""
+    memory = Memory(topics.shape[1])
+    _list(memory, items, topics)
+    for name in names:
+        memory.number_of(name)
+    return memory
+
+
+def _list(memory: Memory, items: pd.DataFrame, topics: npt.NDArray[np.float32]) -> npt.NDArray:
+    number = len(items)
+    unknown = np.full(number, np.nan)
+    authors = items[frames.AUTHOR].tolist() if frames.AUTHOR in items else [None] * number
+    tags = items[frames.TAGS].tolist() if frames.TAGS in items else [()] * number
+    return memory.add_posts(
+        items[frames.ITEM].tolist(),
+        topics,
+        [None if pd.isna(author) else author for author in authors],
+        [tag[0] if tag else None for tag in tags],
+        items[frames.DURATION].to_numpy(np.float64) if frames.DURATION in items else unknown,
+        items[frames.CREATED].to_numpy(np.float64) if frames.CREATED in items else unknown,
+    )

@@ -14,9 +14,10 @@ LIKED = 0.25
 class Person:
     """The posts that a person met in order, with times (seconds, or counts where there is no clock) and gains."""
 
-    __slots__ = ("creators", "gains", "posts", "times")
+    __slots__ = ("creators", "gains", "number", "posts", "times")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = -1) -> None:
+        self.number = number
         self.posts, self.times, self.gains = array("i"), array("d"), array("f")
         self.creators: dict[int, float] = {}
 

@@ -13,21 +13,29 @@ from models_ml.boosting import FIXED
 from models_ml.ranking.features import NAMES, Matrix
 
 PARAMETERS = {
-    "objective": "rank:ndcg",
-    "lambdarank_pair_method": "topk",
-    "lambdarank_num_pair_per_sample": 20,
-    "ndcg_exp_gain": False,
-    "max_depth": 6,
-    "eta": 0.1,
-    "min_child_weight": 5,
+    "objective": "binary:logistic",
+    "max_depth": 4,
+    "eta": 0.07,
+    "min_child_weight": 20,
     "subsample": 0.8,
-    "colsample_bytree": 0.6,
-    "lambda": 5.0,
+    "colsample_bytree": 0.4,
+    "lambda": 20.0,
     "seed": 7,
 }
-ROUNDS = 150
+"""Chosen on the earlier rehearsals for the later ones: shallow and slow beat deep, and pairs or lists of choices."""
+ROUNDS = 180
+GLANCE, CLOSER = 30, 250
+"""All candidates are judged by the first trees, and by all trees only so many that these put first."""
 FEWEST = 50
 """With fewer rehearsed choices than this there is nothing to learn from, and the rule below orders candidates."""
+RULE = {
+    "next_faded": 1.0,
+    "near_faded": 0.5,
+    "taste_faded": 0.02,
+    "topic_faded": 0.02,
+    "trend_24h": 0.01,
+    "likes": 0.005,
+}
 
 
 @dataclass(frozen=True)
@@ -49,20 +57,28 @@ class Ranker:
         matrix = xgb.DMatrix(
             np.concatenate([choice.features for choice in choices]),
             np.concatenate([choice.labels for choice in choices]),
-            qid=np.repeat(np.arange(len(choices)), [len(choice.labels) for choice in choices]),
             feature_names=list(NAMES),
         )
         return cls(xgb.train({**FIXED, **PARAMETERS}, matrix, ROUNDS))
 
-    def score(self, features: Matrix) -> npt.NDArray[np.float32]:
-        """Larger is better, shape (n,)."""
+    def best(self, features: Matrix, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Rows of the at most `number` best candidates in no order, and their scores: larger is better."""
+        rows = np.arange(len(features))
+        if len(features) > number:
+            rows = np.argpartition(-self.score(features, GLANCE), number)[:number]
+        return rows, self.score(features[rows])
+
+    def score(self, features: Matrix, rounds: int = 0) -> npt.NDArray[np.float32]:
+        """Larger is better, shape (n,); by the first rounds of trees, or by all (0)."""
         if self.booster is None:
             return rule(features)
-        return np.asarray(self.booster.inplace_predict(features, validate_features=False), dtype=np.float32)
+        found = self.booster.inplace_predict(
+            features, iteration_range=(0, rounds), predict_type="margin", validate_features=False
+        )
+        return np.asarray(found, dtype=np.float32)
 
 
 def rule(features: Matrix) -> npt.NDArray[np.float32]:
     """An order without learning: what is liked after the person's likes, then what is alike, then what is popular."""
-    weights = {"next_faded": 1.0, "near_faded": 0.5, "taste_faded": 0.02, "topic_faded": 0.02, "trend_24h": 0.01, "likes": 0.005}
-    columns = [NAMES.index(name) for name in weights]
-    return np.nan_to_num(features[:, columns]) @ np.array(list(weights.values()), dtype=np.float32)
+    columns = [NAMES.index(name) for name in RULE]
+    return np.asarray(np.nan_to_num(features[:, columns]) @ np.array(list(RULE.values()), dtype=np.float32))

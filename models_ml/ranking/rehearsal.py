@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import gather
@@ -19,11 +18,11 @@ from models_ml.ranking.memory import Memory
 from models_ml.ranking.people import LIKED, Person
 from models_ml.ranking.ranker import Choice
 
-MOST = 12_000
+MOST = 40_000
 """Choices at most; more hardly help and take longer."""
 OTHERS = 100
 """Posts kept of each choice beside the liked one."""
-RELIVED = 0.3
+RELIVED = 0.4
 """The share of a history with a clock that is lived through again."""
 
 
@@ -38,7 +37,7 @@ def rehearse(memory: Memory, history: History, seed: int = 0) -> Iterator[Choice
 
 def _hide_last(memory: Memory, history: History, chance: np.random.Generator) -> Iterator[Choice]:
     liked = np.flatnonzero(history.gains >= LIKED)
-    last = liked[np.append(history.people[liked][1:] != history.people[liked][:-1], True)]
+    last = liked[np.diff(history.people[liked], append=-1) != 0]
     hidden = np.zeros(len(history), dtype=bool)
     hidden[last] = True
     memory.learn(history.part(~hidden))
@@ -58,14 +57,14 @@ def _relive(memory: Memory, history: History, chance: np.random.Generator) -> It
     for event in order[cut:]:
         number, post = int(history.people[event]), int(history.posts[event])
         time, gain = float(history.times[event]), float(history.gains[event])
-        if gain >= LIKED and chance.random() < share:
-            if choice := choose(memory, memory.people[number], time, post, chance):
-                yield choice
+        asked = gain >= LIKED and chance.random() < share
+        if asked and (choice := choose(memory, memory.people[number], time, post, chance)):
+            yield choice
         memory.meet(number, post, time, gain)
 
 
 def choose(memory: Memory, person: Person, now: float, post: int, chance: np.random.Generator) -> Choice | None:
-    """The candidates as a person's feed had them, with the one that was liked next; None where it was not among them."""
+    """The candidates as a person's feed had them, the one liked next first; None where it was not among them."""
     visit = Visit.of(person, now)
     posts, marks = gather(memory, visit, person.seen())
     found = np.flatnonzero(posts == post)

@@ -95,7 +95,7 @@ class Neighbours:
         return made
 
 
-def top(ids: Ints, weights: Floats, limit: int) -> Ints:
+def top(ids: Ints, weights: npt.NDArray, limit: int) -> Ints:
     """The `limit` ids with the largest summed weights, largest first; NOBODY is never among them."""
     order = np.argsort(ids, kind="stable")
     ids, weights = ids[order], weights[order]

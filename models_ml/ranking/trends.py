@@ -15,9 +15,9 @@ import numpy.typing as npt
 from models_ml.ranking.tables import NOBODY, grown
 
 HOUR = 3600.0
-HALF_LIVES = np.array([1.0, 6.0, 24.0, 96.0, 1e6]) * HOUR
+HALF_LIVES = np.array([0.25, 1.0, 6.0, 24.0, 96.0, 1e6]) * HOUR
 """In seconds; the last is as good as never to forget."""
-FURTHEST = 200.0
+FURTHEST = 400.0
 """Half-lives after which all sums are brought back to small numbers."""
 
 
@@ -60,8 +60,10 @@ class Trends:
 
     def at(self, posts: npt.NDArray, time: float) -> npt.NDArray[np.float64]:
         """Counts of likes at a time, shape (posts, windows)."""
-        return self.sums[posts] * np.exp2(np.minimum(self.origin - time, 0) / HALF_LIVES + 0.0) if len(posts) else (
-            np.zeros((0, len(HALF_LIVES)))
+        return (
+            self.sums[posts] * np.exp2(np.minimum(self.origin - time, 0) / HALF_LIVES + 0.0)
+            if len(posts)
+            else (np.zeros((0, len(HALF_LIVES))))
         )
 
     def leading(self, window: int, limit: int) -> npt.NDArray[np.int32]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models_ml.ranking.candidates import Visit, cowatch, creators, fresh, interests, text, trending
+from models_ml.ranking.candidates import Visit, cowatch, creators, fresh, interests, peers, text, trending
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.tables import Ints
 
@@ -17,12 +17,13 @@ class Source(NamedTuple):
 
 
 SOURCES = (
-    Source("after", cowatch.after, 120),
-    Source("around", cowatch.around, 120),
-    Source("interests", interests.alike, 60),
-    Source("text", text.about, 40),
+    Source("after", cowatch.after, 200),
+    Source("around", cowatch.around, 250),
+    Source("interests", interests.alike, 100),
+    Source("peers", peers.liked_by_peers, 150),
+    Source("text", text.about, 60),
     Source("creators", creators.followed, 40),
-    Source("trending", trending.popular, 150),
+    Source("trending", trending.popular, 600),
     Source("fresh", fresh.owed, 20),
 )
 
@@ -39,4 +40,5 @@ def gather(memory: Memory, visit: Visit, banned: Ints) -> tuple[Ints, np.ndarray
     distinct = np.unique(posts)
     marks = slots[distinct].copy()
     slots[posts] = slots[banned] = -1
-    return distinct[marks > 0], marks[marks > 0]
+    open_ = (marks > 0) & ~(memory.born[distinct] > visit.now)
+    return distinct[open_], marks[open_]
