@@ -18,7 +18,7 @@ WATCH, SKIP = 0.8, -0.1
 
 @dataclass(frozen=True)
 class History:
-    """n events by person and in order of time; `times` in seconds, all zero where there is no clock (`timed`)."""
+    """n events by person and in order of time; `times` in seconds, all one where there is no clock (not `timed`)."""
 
     people: npt.NDArray[np.int32]
     posts: npt.NDArray[np.int32]

@@ -127,7 +127,7 @@ class Memory:
             people.tolist(), posts.tolist(), times.tolist(), gains.tolist(), strict=True
         ):
             self.people[person].meet(post, time, gain, int(self.creator[post]))
-        self.clock = float(times.max()) if len(times) else 0.0
+        self.clock = float((times if len(times) else np.nan_to_num(self.born)).max(initial=0.0))
         self.shown[:number] = np.bincount(posts, minlength=number)
         good = gains >= LIKED
         people, posts, times, gains = people[good], posts[good], times[good], gains[good]

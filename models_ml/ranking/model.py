@@ -136,7 +136,10 @@ def _history(events: pd.DataFrame, items: pd.DataFrame, people: Ints) -> History
             np.isnan(told.get(frames.DURATION, length)), length, told.get(frames.DURATION, length)
         )
     timed = frames.TIME in events
-    times = events[frames.TIME].to_numpy(np.float64) if timed else np.zeros(len(events))
+    newest = (
+        np.nan_to_num(items[frames.CREATED].to_numpy(np.float64)).max(initial=0.0) if frames.CREATED in items else 0.0
+    )
+    times = events[frames.TIME].to_numpy(np.float64) if timed else np.full(len(events), newest)
     order = np.lexsort((times, people))
     return History(people[order], posts[order], times[order], gains(told, len(events))[order], timed)
 

@@ -140,7 +140,7 @@ def test_a_feed_without_any_event_still_has_pages(items: pd.DataFrame) -> None:
 
 def test_posts_that_nobody_saw_reach_people_by_their_words(feed: FeedModel) -> None:
     feed.add(pd.DataFrame({"item_id": ["fresh"], "title": ["piano sonata"], "created": [START + DAY]}))
-    reached = {kind: 0 for kind in KINDS}
+    reached = dict.fromkeys(KINDS, 0)
     for number, page in enumerate(feed.recommend([f"p{number}" for number in range(60)], 20, now=START + DAY)):
         reached[KINDS[number % 3]] += "fresh" in page
     assert reached["piano"] >= 10
