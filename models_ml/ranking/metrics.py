@@ -29,7 +29,7 @@ def ndcg(found: Found, wanted: npt.NDArray, k: int) -> Numbers:
     over what the best list would have (Järvelin and Kekäläinen, 2002); 0 where nothing is wanted."""
     discounts = 1 / np.log2(np.arange(k) + 2)
     ideal = np.concatenate([[np.inf], np.cumsum(discounts)])[np.minimum(wanted, k)]
-    return found[:, :k] @ discounts[: found.shape[1]] / ideal
+    return np.asarray(found[:, :k] @ discounts[: found.shape[1]] / ideal, dtype=np.float64)
 
 
 def hit_rate(found: Found, k: int) -> Numbers:
@@ -98,7 +98,7 @@ def _by_person(values: npt.NDArray, people: npt.NDArray | None) -> tuple[Numbers
     if people is None:
         return values, np.ones(len(values))
     _, whose = np.unique(people, return_inverse=True)
-    return np.bincount(whose, values), np.bincount(whose).astype(np.float64)
+    return np.bincount(whose, values).astype(np.float64), np.bincount(whose).astype(np.float64)
 
 
 def _draws(number: int) -> Iterator[npt.NDArray]:

@@ -50,6 +50,7 @@ class Baseline(ABC):
         """Learn from events (see `frames`); only what is in `items` will be offered. Raises ValueError."""
         events, items = events_of(events), items_of(items)
         self.items = items.sample(frac=1, random_state=0, ignore_index=True)
+        self.popularity = np.zeros(len(self.items))
         self.ids: list[Hashable] = self.items[ITEM].tolist()
         self.post_of = {item: number for number, item in enumerate(self.ids)}
         people, names = pd.factorize(events[USER])
@@ -91,7 +92,7 @@ class Baseline(ABC):
         posts = [self.post_of.get(item) for item in item_ids]
         return np.array([UNSCORED if post is None else row[post] for post in posts], dtype=np.float64)
 
-    def observe(self, event: Mapping[str, Any]) -> None:
+    def observe(self, event: Mapping[Any, Any]) -> None:
         """Learn from one event more. A post that was not in the catalogue enters it with its first like."""
         row = events_of(pd.DataFrame([dict(event)]))
         liking = bool(liked(row)[0])
@@ -125,14 +126,19 @@ class Baseline(ABC):
 
     def histories(self, people: Sequence[int]) -> sparse.csr_matrix:
         """Who liked what, shape (people, posts), each pair 1."""
-        lists = [self.liked[person] if person != NOBODY else [] for person in people]
-        columns = np.fromiter((post for posts in lists for post in posts), dtype=np.int64)
-        ends = np.cumsum([0, *(len(posts) for posts in lists)])
-        ones = np.ones(len(columns), dtype=np.float32)
-        found = sparse.csr_matrix((ones, columns, ends), shape=(len(lists), len(self.ids)))
+        found = self.lately(people, None, 0.0)
         found.sum_duplicates()
         found.data[:] = 1
         return found
+
+    def lately(self, people: Sequence[int], memory: int | None, recency: float) -> sparse.csr_matrix:
+        """Who liked what how lately, shape (people, posts): 1 / d^`recency` for the d-th like from the end, for the last
+        `memory` of them (None: for all); a post liked twice counts for both."""
+        lists = [self.liked[person][::-1][:memory] if person != NOBODY else [] for person in people]
+        columns = np.array([post for posts in lists for post in posts], dtype=np.int64)
+        places = np.array([place for posts in lists for place in range(1, len(posts) + 1)], dtype=np.float32)
+        ends = np.cumsum([0, *(len(posts) for posts in lists)])
+        return sparse.csr_matrix((places**-recency, columns, ends), shape=(len(lists), len(self.ids)))
 
     @abstractmethod
     def _learn(self) -> None:
@@ -161,9 +167,9 @@ def liked(events: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Which events of `frames.events_of` say that a post was liked, shape (n,): a like, comment or share; where no
     acts are known at least half watched; where that is not known either, that there was one. A hate never does."""
     told = [name for name in (LIKE, COMMENT, SHARE) if name in events]
-    pleased = np.ones(len(events), dtype=bool)
+    pleased: npt.NDArray[np.bool_] = np.ones(len(events), dtype=bool)
     if told:
-        pleased = events[told].to_numpy(dtype=bool).any(axis=1)
+        pleased = np.asarray(events[told].to_numpy(dtype=bool).any(axis=1))
     elif WATCHED in events and DURATION in events:
         pleased = ~(events[WATCHED] < WHOLE * events[DURATION]).to_numpy(dtype=bool)
     return pleased & ~events[HATE].to_numpy(dtype=bool) if HATE in events else pleased

@@ -8,30 +8,32 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from models_ml.ranking.baselines.base import NOBODY, Baseline
+from models_ml.ranking.baselines.base import Baseline
 
 
 class ItemKNN(Baseline):
     """Item to item by the cosine of their audiences, damped for small ones (Deshpande and Karypis, 2004).
 
-    `neighbours`: how many of each post count; `damping`: added to the denominator, in people.
+    `neighbours`: how many of each post count; `damping`: added to the denominator, in people; `recency`: a person's
+    d-th like from the end counts 1 / d^`recency`, so 0 is the classic.
     """
 
-    def __init__(self, neighbours: int = 200, damping: float = 5.0) -> None:
-        self.neighbours, self.damping = neighbours, damping
+    def __init__(self, neighbours: int = 200, damping: float = 20.0, recency: float = 0.0) -> None:
+        self.neighbours, self.damping, self.recency = neighbours, damping, recency
 
     def _learn(self) -> None:
         met = self.histories(range(len(self.liked)))
         together = (met.T @ met).tocsr()
         sizes = np.sqrt(together.diagonal())
         together.setdiag(0)
+        together.eliminate_zeros()
         rows = np.repeat(np.arange(together.shape[0]), np.diff(together.indptr))
         together.data /= sizes[rows] * sizes[together.indices] + self.damping
         self.similar = strongest(together, self.neighbours)
 
     def _scores(self, people: Sequence[int], now: float | None) -> npt.NDArray:
         known = self.similar.shape[0]
-        scores = (self.histories(people)[:, :known] @ self.similar).toarray()
+        scores = (self.lately(people, None, self.recency)[:, :known] @ self.similar).toarray()
         scores[scores == 0] = np.nan
         return scores
 
@@ -41,7 +43,8 @@ class SequentialRules(Baseline):
 
     Two likes g places apart count 1 / g^`nearness` from the earlier to the later, and `backwards` times that from the
     later to the earlier, up to `reach` places. A person's likes count 1 / d^`recency` when they are the d-th from the
-    end, up to `memory` of them. `levelling`: 0 takes rules as counted, 1 divides by how often the later post is liked.
+    end, up to `memory` of them. Rules are divided by how often
+    their first post is liked to the power of `spread`, and by how often the second is to the power of `levelling`.
     """
 
     relearn_after = 25
@@ -54,9 +57,10 @@ class SequentialRules(Baseline):
         memory: int = 20,
         recency: float = 1.0,
         levelling: float = 0.3,
+        spread: float = 0.5,
     ) -> None:
         self.reach, self.nearness, self.backwards = reach, nearness, backwards
-        self.memory, self.recency, self.levelling = memory, recency, levelling
+        self.memory, self.recency, self.levelling, self.spread = memory, recency, levelling, spread
 
     def _learn(self) -> None:
         posts = np.fromiter((post for liked in self.liked for post in liked), dtype=np.int64)
@@ -72,17 +76,12 @@ class SequentialRules(Baseline):
         counts = np.maximum(self.popularity, 1.0)
         rules = sparse.csr_matrix(rules, dtype=np.float32)
         rows = np.repeat(np.arange(size[0]), np.diff(rules.indptr))
-        rules.data /= (np.sqrt(counts[rows]) * counts[rules.indices] ** self.levelling).astype(np.float32)
+        rules.data /= (counts[rows] ** self.spread * counts[rules.indices] ** self.levelling).astype(np.float32)
         self.rules = rules
 
     def _scores(self, people: Sequence[int], now: float | None) -> npt.NDArray:
         known = self.rules.shape[0]
-        lists = [self.liked[person][: -self.memory - 1 : -1] if person != NOBODY else [] for person in people]
-        columns = np.array([post for posts in lists for post in posts], dtype=np.int64)
-        places = np.array([place for posts in lists for place in range(1, len(posts) + 1)], dtype=np.float32)
-        ends = np.cumsum([0, *(len(posts) for posts in lists)])
-        lately = sparse.csr_matrix((places**-self.recency, columns, ends), shape=(len(lists), len(self.ids)))
-        scores = (lately[:, :known] @ self.rules).toarray()
+        scores = (self.lately(people, self.memory, self.recency)[:, :known] @ self.rules).toarray()
         scores[scores == 0] = np.nan
         return scores
 
