@@ -28,8 +28,9 @@ def ndcg(found: Found, wanted: npt.NDArray, k: int) -> Numbers:
     """Normalised discounted cumulative gain of the first k, shape (n,); 1 / log2(place + 1) for each that is wanted,
     over what the best list would have (Järvelin and Kekäläinen, 2002); 0 where nothing is wanted."""
     discounts = 1 / np.log2(np.arange(k) + 2)
-    ideal = np.concatenate([[np.inf], np.cumsum(discounts)])[np.minimum(wanted, k)]
-    return np.asarray(found[:, :k] @ discounts[: found.shape[1]] / ideal, dtype=np.float64)
+    ideal: Numbers = np.concatenate([[np.inf], np.cumsum(discounts)])[np.minimum(wanted, k)]
+    gains: Numbers = found[:, :k].astype(np.float64) @ discounts[: found.shape[1]]
+    return gains / ideal
 
 
 def hit_rate(found: Found, k: int) -> Numbers:

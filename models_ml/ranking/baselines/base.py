@@ -132,8 +132,8 @@ class Baseline(ABC):
         return found
 
     def lately(self, people: Sequence[int], memory: int | None, recency: float) -> sparse.csr_matrix:
-        """Who liked what how lately, shape (people, posts): 1 / d^`recency` for the d-th like from the end, for the last
-        `memory` of them (None: for all); a post liked twice counts for both."""
+        """Who liked what how lately, shape (people, posts): 1 / d^`recency` for the d-th like from the end, for so many
+        of them as `memory` says (None: for all); a post liked twice counts for both."""
         lists = [self.liked[person][::-1][:memory] if person != NOBODY else [] for person in people]
         columns = np.array([post for posts in lists for post in posts], dtype=np.int64)
         places = np.array([place for posts in lists for place in range(1, len(posts) + 1)], dtype=np.float32)

@@ -12,23 +12,27 @@ from models_ml.ranking.baselines.base import Baseline
 
 
 class ItemKNN(Baseline):
-    """Item to item by the cosine of their audiences, damped for small ones (Deshpande and Karypis, 2004).
+    """Item to item by how much of their audience they share (Deshpande and Karypis, 2004).
 
-    `neighbours`: how many of each post count; `damping`: added to the denominator, in people; `recency`: a person's
-    d-th like from the end counts 1 / d^`recency`, so 0 is the classic.
+    c people who like both of i and j make c / (n_i^(1 - `levelling`) n_j^`levelling` + `damping`), n being how many
+    like each: the cosine with a levelling of 1/2, the share of those who like i with 0. `neighbours`: how many of each post
+    count; `recency`: a person's d-th like from the end counts 1 / d^`recency`, so 0 is the classic.
     """
 
-    def __init__(self, neighbours: int = 200, damping: float = 20.0, recency: float = 0.0) -> None:
-        self.neighbours, self.damping, self.recency = neighbours, damping, recency
+    def __init__(
+        self, neighbours: int = 200, damping: float = 20.0, recency: float = 0.0, levelling: float = 0.5
+    ) -> None:
+        self.neighbours, self.damping, self.recency, self.levelling = neighbours, damping, recency, levelling
 
     def _learn(self) -> None:
         met = self.histories(range(len(self.liked)))
         together = (met.T @ met).tocsr()
-        sizes = np.sqrt(together.diagonal())
+        sizes = together.diagonal()
         together.setdiag(0)
         together.eliminate_zeros()
         rows = np.repeat(np.arange(together.shape[0]), np.diff(together.indptr))
-        together.data /= sizes[rows] * sizes[together.indices] + self.damping
+        norms = sizes[rows] ** (1 - self.levelling) * sizes[together.indices] ** self.levelling
+        together.data /= norms + self.damping
         self.similar = strongest(together, self.neighbours)
 
     def _scores(self, people: Sequence[int], now: float | None) -> npt.NDArray:
