@@ -18,6 +18,7 @@ NAMES = (
     "peers_sum",
     "peers_most",
     "peers_number",
+    "peers_latest",
     *(f"trend_{life / HOUR:g}h" for life in HALF_LIVES[:-1]),
     "likes",
     "rise",
@@ -31,7 +32,10 @@ NAMES = (
     "duration_apart",
     "history",
     "usual_likes",
+    "usual_age",
     "idle_hours",
+    "age_apart",
+    "likes_apart",
     *(f"from_{source.name}" for source in SOURCES),
 )
 LATELY = 2 * HOUR
@@ -66,7 +70,10 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
     columns.append((visit.now - memory.latest[posts]) / HOUR)
     columns.append((popular + 1) / (memory.shown[posts] + 2))
     columns.extend(_of_pair(memory, visit, posts))
-    columns.extend(np.full(len(posts), value) for value in _of_person(memory, visit))
+    history, usual_likes, usual_age, idle = _of_person(memory, visit)
+    columns.extend(np.full(len(posts), value) for value in (history, usual_likes, usual_age, idle))
+    columns.append(np.log1p(np.maximum((visit.now - memory.born[posts]) / HOUR, 0)) - usual_age)
+    columns.append(np.log1p(popular) - usual_likes)
     columns.extend((marks >> bit) & 1 for bit in range(len(SOURCES)))
     return np.column_stack([np.asarray(column, dtype=np.float32) for column in columns])
 
@@ -80,14 +87,15 @@ def _over_history(pair: npt.NDArray, visit: Visit) -> list[npt.NDArray]:
 
 
 def _of_peers(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
-    """How much those who liked each post of late share this person's taste: in sum, at most, and how many of them."""
+    """How much those who liked each post of late share this person's taste: in sum, at most,
+    how many of them do, and in sum of the last three."""
     number = visit.person.number
     if number < 0 or number >= len(memory.peers.ids):
-        return [np.full(len(posts), np.nan)] * 3
+        return [np.full(len(posts), np.nan)] * 4
     closeness = memory.closeness(number)
     links = closeness[memory.fans[posts]]
     closeness[memory.peers.ids[number]] = 0.0
-    return [links.sum(axis=1), links.max(axis=1), (links > 0).sum(axis=1)]
+    return [links.sum(axis=1), links.max(axis=1), (links > 0).sum(axis=1), links[:, :3].sum(axis=1)]
 
 
 def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
@@ -106,8 +114,10 @@ def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     return [np.array(known), np.array(busy), repelled, duration, apart]
 
 
-def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float]:
+def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float, float]:
+    """Events so far, mean log likes and mean log age in hours of what they liked when they did, hours since then."""
     if not len(visit.liked):
-        return 0.0, np.nan, np.nan
+        return 0.0, np.nan, np.nan, np.nan
     usual = float(np.log1p(memory.liked[visit.liked]).mean())
-    return float(len(visit.person.posts)), usual, float(visit.now - visit.times[0]) / HOUR
+    ages = np.log1p(np.maximum(visit.times - memory.born[visit.liked], 0) / HOUR)
+    return float(len(visit.person.posts)), usual, float(ages.mean()), float(visit.now - visit.times[0]) / HOUR

@@ -12,17 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from models_ml.ranking.content import leading, unit
+from models_ml.ranking.content import unit
 from models_ml.ranking.history import History
 from models_ml.ranking.people import LIKED, Person
+from models_ml.ranking.places import DIMENSIONS, REACH, embedding, following, nearest
 from models_ml.ranking.tables import NOBODY, Ints, Neighbours, grown
 from models_ml.ranking.trends import Trends
 
-REACH = 10
-"""Two posts go together when one person liked them with at most this many liked ones between them."""
 WIDTH = 128
 ALIKE = 48
-DIMENSIONS = 64
 PEERS, FANS = 64, 16
 """How many people of like taste are kept of a person, and how many of the latest who liked it of a post."""
 PROMISED, YOUNG = 30, 7 * 86400.0
@@ -235,50 +233,3 @@ class Memory:
             pull = unit(self.taste[others[:5]].mean(axis=0, keepdims=True))[0]
             share = 1 / (1 + self.liked[post])
             self.taste[post] = unit(((1 - share) * self.taste[post] + share * pull)[None])[0]
-
-
-def following(people: Ints, posts: Ints, number: int) -> sparse.csr_matrix:
-    """How much post j is liked after post i: the sum of 1 / gap over people, for gaps up to REACH, shape (n, n)."""
-    rows, columns, weights = [], [], []
-    for gap in range(1, REACH + 1):
-        same = people[gap:] == people[:-gap]
-        same &= posts[gap:] != posts[:-gap]
-        rows.append(posts[:-gap][same])
-        columns.append(posts[gap:][same])
-        weights.append(np.full(int(same.sum()), 1 / gap, dtype=np.float32))
-    pairs = (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns)))
-    return sparse.coo_matrix(pairs, shape=(number, number)).tocsr()
-
-
-def embedding(around: sparse.csr_matrix) -> npt.NDArray[np.float32]:
-    """Unit vectors of posts from what goes with what: leading directions of D^-1/2 A D^-1/2, shape (n, DIMENSIONS)."""
-    number = around.shape[0]
-    vectors = np.zeros((number, DIMENSIONS), dtype=np.float32)
-    if around.nnz == 0 or number < 3:
-        return vectors
-    degree = np.sqrt(np.maximum(np.asarray(around.sum(axis=1)).ravel(), 1e-9))
-    scale = sparse.diags_array((1 / degree).astype(np.float32))
-    left, values, _ = leading((scale @ around @ scale).tocsr(), DIMENSIONS)
-    vectors[:, : left.shape[1]] = left * np.sqrt(values)
-    vectors[np.asarray(around.sum(axis=1)).ravel() == 0] = 0.0
-    return unit(vectors)
-
-
-def nearest(table: Neighbours, vectors: npt.NDArray[np.float32], block: int = 1024) -> None:
-    """Fill a table with the posts whose vectors make the smallest angles."""
-    number, width = len(vectors), table.ids.shape[1]
-    present = np.flatnonzero(np.any(vectors != 0, axis=1)).astype(np.int32)
-    table.grow(number)
-    table.ids[:], table.weights[:] = NOBODY, 0.0
-    pool = np.ascontiguousarray(vectors[present].T)
-    count = min(width, len(present) - 1)
-    if count < 1:
-        return
-    for start in range(0, len(present), block):
-        rows = present[start : start + block]
-        cosines = vectors[rows] @ pool
-        cosines[np.arange(len(rows)), np.arange(start, start + len(rows))] = -2.0
-        best = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-        table.ids[rows, :count] = present[best]
-        table.weights[rows, :count] = np.maximum(np.take_along_axis(cosines, best, axis=1), 0.0)
-    table.total[:number] = 1.0

@@ -12,7 +12,7 @@ import pandas as pd
 
 from models_ml.ranking import frames, store
 from models_ml.ranking.candidates import Visit
-from models_ml.ranking.candidates.pool import gather
+from models_ml.ranking.candidates.pool import gather, marked
 from models_ml.ranking.content import Content, pieces
 from models_ml.ranking.features import describe
 from models_ml.ranking.history import History, gains
@@ -21,7 +21,7 @@ from models_ml.ranking.people import Person
 from models_ml.ranking.ranker import CLOSER, Ranker
 from models_ml.ranking.rehearsal import rehearse
 from models_ml.ranking.selection import Offer, Rules, select
-from models_ml.ranking.tables import Ints
+from models_ml.ranking.tables import NOBODY, Ints
 
 
 class FeedModel:
@@ -70,6 +70,17 @@ class FeedModel:
             page = self._page(self.memory.person(_plain(user_id)), k, exclude_seen, time)
             pages[row, : len(page)] = [self.memory.post_ids[post] for post in page.tolist()]
         return pages
+
+    def score(self, user_id: Hashable, item_ids: Sequence[Hashable], now: Any = None) -> npt.NDArray[np.float32]:
+        """How likely this person would like these posts, larger is better, shape (n,); nan for posts not known."""
+        time = self.memory.clock if now is None else frames.second(now)
+        numbers = np.array([self.memory.post_of.get(_plain(item), NOBODY) for item in item_ids], dtype=np.int32)
+        found = np.full(len(numbers), np.nan, dtype=np.float32)
+        posts, place = np.unique(numbers[numbers != NOBODY], return_inverse=True)
+        visit = Visit.of(self.memory.person(_plain(user_id)), time)
+        features = describe(self.memory, visit, posts, marked(self.memory, visit, posts))
+        found[numbers != NOBODY] = self.ranker.score(features)[place]
+        return found
 
     def observe(self, event: Mapping[str, Any]) -> None:
         """Learn from one event, a mapping with the names of the columns of `events`; people and posts may be new."""

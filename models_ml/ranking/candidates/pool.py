@@ -28,6 +28,14 @@ SOURCES = (
 )
 
 
+def marked(memory: Memory, visit: Visit, posts: Ints) -> np.ndarray:
+    """Which sources would offer each of these distinct posts: bit s for source s."""
+    marks = np.zeros(len(posts), dtype=np.int32)
+    for bit, source in enumerate(SOURCES):
+        marks |= np.isin(posts, source.offer(memory, visit, source.limit)).astype(np.int32) << bit
+    return marks
+
+
 def gather(memory: Memory, visit: Visit, banned: Ints) -> tuple[Ints, np.ndarray]:
     """Distinct posts that are not banned, and which sources offered each: bit s for source s."""
     offers = [source.offer(memory, visit, source.limit) for source in SOURCES]
