@@ -35,7 +35,7 @@ def ndcg(found: Found, wanted: npt.NDArray, k: int) -> Numbers:
 
 def hit_rate(found: Found, k: int) -> Numbers:
     """Whether anything wanted is among the first k, shape (n,)."""
-    return found[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(found[:, :k].any(axis=1), dtype=np.float64)
 
 
 def recall(found: Found, wanted: npt.NDArray, k: int) -> Numbers:

@@ -15,8 +15,8 @@ class ItemKNN(Baseline):
     """Item to item by how much of their audience they share (Deshpande and Karypis, 2004).
 
     c people who like both of i and j make c / (n_i^(1 - `levelling`) n_j^`levelling` + `damping`), n being how many
-    like each: the cosine with a levelling of 1/2, the share of those who like i with 0. `neighbours`: how many of each post
-    count; `recency`: a person's d-th like from the end counts 1 / d^`recency`, so 0 is the classic.
+    like each: the cosine with a levelling of 1/2, the share of those who like i with 0.
+    `neighbours`: how many of each post count; `recency`: a person's d-th like from the end counts 1 / d^`recency`, so 0 is the classic.
     """
 
     def __init__(
