@@ -81,8 +81,8 @@ def static(split: Split, name: str, data: str, people: int | None = None) -> Out
 def prequential(split: Split, name: str, data: str, events: int | None = None) -> Outcome:
     """Before each like all posts are ranked that anybody liked so far, then the model learns from it; from hates it
     learns only. A like of a post that nobody liked before cannot be found and counts as missed. `events`: the first so
-    many only. GAUC: events are scored before they are learnt from, by models that can score (`score`), and only those of
-    posts that somebody liked so far: of the hated most are not among these, and telling that apart would pass for
+    many only. GAUC: events are scored before they are learnt from, by models that can score (`score`), and only those
+    of posts that somebody liked so far: of the hated most are not among these, and telling that apart would pass for
     knowing people (chance itself had 0.97)."""
     assert split.sequel is not None
     sequel = split.sequel if events is None else split.sequel.iloc[:events]

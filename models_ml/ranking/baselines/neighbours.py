@@ -16,7 +16,8 @@ class ItemKNN(Baseline):
 
     c people who like both of i and j make c / (n_i^(1 - `levelling`) n_j^`levelling` + `damping`), n being how many
     like each: the cosine with a levelling of 1/2, the share of those who like i with 0.
-    `neighbours`: how many of each post count; `recency`: a person's d-th like from the end counts 1 / d^`recency`, so 0 is the classic.
+    `neighbours`: how many of each post count; `recency`: a person's d-th like from the end counts 1 / d^`recency`, so
+    0 is the classic.
     """
 
     def __init__(
