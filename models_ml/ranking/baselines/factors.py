@@ -21,7 +21,7 @@ class Als(Baseline):
     asked for, so that it is never older than these.
     """
 
-    def __init__(self, factors: int = 64, confidence: float = 10.0, ridge: float = 5.0, rounds: int = 12) -> None:
+    def __init__(self, factors: int = 64, confidence: float = 10.0, ridge: float = 5.0, rounds: int = 8) -> None:
         self.factors, self.confidence, self.ridge, self.rounds = factors, confidence, ridge, rounds
 
     def _learn(self) -> None:
@@ -66,7 +66,7 @@ class Bpr(Baseline):
     """
 
     def __init__(
-        self, factors: int = 64, rate: float = 0.1, ridge: float = 0.01, rounds: int = 60, batch: int = 4096
+        self, factors: int = 64, rate: float = 0.1, ridge: float = 0.05, rounds: int = 40, batch: int = 4096
     ) -> None:
         self.factors, self.rate, self.ridge, self.rounds, self.batch = factors, rate, ridge, rounds, batch
 
