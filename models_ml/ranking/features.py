@@ -8,7 +8,7 @@ import numpy.typing as npt
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import SOURCES
 from models_ml.ranking.memory import Memory
-from models_ml.ranking.tables import Ints
+from models_ml.ranking.tables import NOBODY, Ints
 from models_ml.ranking.trends import HALF_LIVES, HOUR
 
 PAIRS = ("next", "near", "lift", "taste", "topic")
@@ -100,9 +100,14 @@ def _of_peers(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
 
 def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     creators = memory.creator[posts]
-    warmth = visit.person.creators
-    known = [warmth.get(creator, 0.0) if creator >= 0 else np.nan for creator in creators.tolist()]
-    busy = [len(memory.posts_by[creator]) if creator >= 0 else np.nan for creator in creators.tolist()]
+    warmth = np.full(len(posts), np.nan)
+    busy = np.full(len(posts), np.nan)
+    if (known := creators != NOBODY).any():
+        met = visit.person.creators
+        warm = np.isin(creators, np.fromiter(met, dtype=np.int32, count=len(met)))
+        warmth[known] = 0.0
+        warmth[warm] = [met[creator] for creator in creators[warm].tolist()]
+        busy[known] = memory.output[creators[known]]
     if len(visit.disliked):
         repelled = (memory.taste[visit.disliked] @ memory.taste[posts].T).max(axis=0)
     else:
@@ -111,7 +116,7 @@ def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     usual = np.log1p(memory.duration[visit.liked])
     usual = usual[~np.isnan(usual)]
     apart = duration - usual.mean() if len(usual) else np.full(len(posts), np.nan)
-    return [np.array(known), np.array(busy), repelled, duration, apart]
+    return [warmth, busy, repelled, duration, apart]
 
 
 def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float, float]:

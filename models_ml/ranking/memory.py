@@ -21,12 +21,13 @@ from models_ml.ranking.trends import Trends
 
 WIDTH = 128
 ALIKE = 48
-PEERS, FANS = 64, 16
-"""How many people of like taste are kept of a person, and how many of the latest who liked it of a post."""
+PEERS, FANS, LIKES = 64, 16, 8
+"""How many people of like taste are kept of a person, of a post how many who liked it last, of a person how many likes
+for those of like taste to look at."""
 PROMISED, YOUNG = 30, 7 * 86400.0
 """Impressions that a new post is promised before it is judged, and the age in seconds at which the promise ends."""
 TABLES = ("next", "near", "alike", "about", "peers")
-COLUMNS = ("topic", "taste", "creator", "tag", "duration", "born", "shown", "liked", "latest", "fans")
+COLUMNS = ("topic", "taste", "creator", "tag", "duration", "born", "shown", "liked", "latest", "fans", "likes")
 EVERY = 50
 """How many likes of a post outweigh the place that it was first given among the others."""
 
@@ -41,9 +42,11 @@ class Memory:
         self.people: list[Person] = []
         self.creator_of: dict[Hashable, int] = {}
         self.posts_by: list[list[int]] = []
+        self.output = np.zeros(0, dtype=np.float32)
         self.next, self.near = Neighbours(WIDTH), Neighbours(WIDTH)
         self.alike, self.about = Neighbours(ALIKE), Neighbours(ALIKE)
         self.peers = Neighbours(PEERS)
+        self.likes: Ints = np.zeros((0, LIKES), dtype=np.int32)
         self.fans: Ints = np.zeros((0, FANS), dtype=np.int32)
         self.trends = Trends()
         self.topic = np.zeros((0, topics), dtype=np.float32)
@@ -59,6 +62,7 @@ class Memory:
         self.slots: Ints = np.zeros(0, dtype=np.int32)
         self.scratch = np.zeros(1, dtype=np.float32)
         self.owed: set[int] = set()
+        self.waiting: Ints = np.zeros(0, dtype=np.int32)
         self.clock = 0.0
 
     @property
@@ -76,6 +80,7 @@ class Memory:
         if number == len(self.people):
             self.people.append(Person(number))
             self.peers.grow(len(self.people))
+            self.likes = grown(self.likes, len(self.people), NOBODY)
         return number
 
     def add_posts(
@@ -116,6 +121,8 @@ class Memory:
             self.posts_by.append([])
         self.creator[post] = number
         self.posts_by[number].append(post)
+        self.output = grown(self.output, number + 1, 0.0)
+        self.output[number] += 1
 
     def learn(self, history: History) -> None:
         """Read a whole history, rows by person and in order of time, and place posts among one another."""
@@ -149,12 +156,11 @@ class Memory:
 
     def _acquaint(self, people: Ints, posts: Ints, times: npt.NDArray) -> None:
         """Who liked each post of late, and for each person those who like the same posts, rare ones counting more."""
+        latest(self.fans, posts, people, times)
+        latest(self.likes, people, posts, times)
         order = np.lexsort((-times, posts))
         row, liker = posts[order], people[order]
         place = np.arange(len(row)) - np.searchsorted(row, row)
-        self.fans[:] = NOBODY
-        late = place < FANS
-        self.fans[row[late], place[late]] = liker[late]
         late = place < 4 * FANS
         weight = (1 / np.sqrt(np.maximum(self.liked[row[late]], 1))).astype(np.float32)
         likes = sparse.coo_matrix((weight, (liker[late], row[late])), shape=(len(self.people), self.posts)).tocsr()
@@ -166,6 +172,7 @@ class Memory:
     def introduce(self, posts: npt.NDArray) -> None:
         """Place new posts among the others by what they say, and owe them an audience."""
         self.owed.update(posts.tolist())
+        self.waiting = self.waiting[:0]
         known = self.topic[: self.posts]
         for post in posts.tolist():
             cosines = known @ self.topic[post]
@@ -189,6 +196,12 @@ class Memory:
         more = more[np.argsort(-self.liked[more], kind="stable")[: least - len(posts)]].astype(np.int32)
         return np.concatenate([posts, more]), np.concatenate([marks, np.zeros(len(more), dtype=marks.dtype)])
 
+    def owing(self) -> Ints:
+        """The posts that are owed an audience, as an array that is made anew only when one comes or goes."""
+        if len(self.waiting) != len(self.owed):
+            self.waiting = np.array(sorted(self.owed), dtype=np.int32)
+        return self.waiting
+
     def closeness(self, person: int) -> npt.NDArray[np.float32]:
         """Scratch: what each person has in common with this one, zero but for the closest; NOBODY reads the last."""
         self.scratch = grown(self.scratch, len(self.people) + 1, 0.0)
@@ -202,7 +215,8 @@ class Memory:
         for other in fans[(fans != NOBODY) & (fans != person)].tolist():
             self.peers.add(person, other, weight)
             self.peers.add(other, person, weight)
-        self.fans[post] = np.append(person, fans[:-1])
+        self.fans[post, 1:], self.fans[post, 0] = fans[:-1].copy(), person
+        self.likes[person, 1:], self.likes[person, 0] = self.likes[person, :-1].copy(), post
 
     def meet(self, person: int, post: int, time: float, gain: float) -> None:
         """Learn from one event."""
@@ -210,6 +224,7 @@ class Memory:
         self.shown[post] += 1
         if self.shown[post] >= PROMISED:
             self.owed.discard(post)
+            self.waiting = self.waiting[:0]
         self.clock = max(self.clock, time)
         if gain >= LIKED:
             self.liked[post] += 1
@@ -233,3 +248,13 @@ class Memory:
             pull = unit(self.taste[others[:5]].mean(axis=0, keepdims=True))[0]
             share = 1 / (1 + self.liked[post])
             self.taste[post] = unit(((1 - share) * self.taste[post] + share * pull)[None])[0]
+
+
+def latest(kept: Ints, rows: Ints, values: Ints, times: npt.NDArray) -> None:
+    """Put into each row of `kept` its latest values, the latest first; of one time the one that came last."""
+    order = np.lexsort((-np.arange(len(rows)), -times, rows))
+    row = rows[order]
+    place = np.arange(len(row)) - np.searchsorted(row, row)
+    late = place < kept.shape[1]
+    kept[:] = NOBODY
+    kept[row[late], place[late]] = values[order][late]

@@ -80,6 +80,8 @@ def _recall(memory: Memory, people: dict[str, np.ndarray]) -> None:
         for post, time, gain in zip(*events, strict=True):
             person.meet(post, time, gain, int(memory.creator[post]))
         memory.people.append(person)
+    made = memory.creator[memory.creator != NOBODY]
+    memory.output = np.bincount(made, minlength=len(memory.creator_of)).astype(np.float32)
     memory.posts_by = [[] for _ in memory.creator_of]
     for post, creator in enumerate(memory.creator[: memory.posts].tolist()):
         if creator != NOBODY:

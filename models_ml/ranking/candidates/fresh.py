@@ -6,12 +6,17 @@ from models_ml.ranking.candidates import Visit
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.tables import Ints
 
+CONSIDERED = 500
+"""Of many waiting posts each visit looks at so many in a row, and at others the next time."""
 LESS = 0.02
 """How much of a cosine an impression costs: those that were shown least are next."""
 
 
 def owed(memory: Memory, visit: Visit, limit: int) -> Ints:
-    posts = np.fromiter(memory.owed, dtype=np.int32, count=len(memory.owed))
+    posts = memory.owing()
+    if len(posts) > CONSIDERED:
+        start = CONSIDERED * (visit.person.number + len(visit.person.posts)) % len(posts)
+        posts = np.take(posts, np.arange(start, start + CONSIDERED), mode="wrap")
     if len(posts) <= limit:
         return posts
     wanted = visit.importance @ memory.topic[visit.liked]
