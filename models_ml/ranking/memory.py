@@ -188,6 +188,12 @@ class Memory:
             if len(others):
                 self.taste[post] = unit((cosines[others] @ self.taste[others])[None])[0]
 
+    def typical(self, topic: npt.NDArray[np.float32], number: int = 5) -> list[int]:
+        """Posts about a topic, given as a vector, that many like."""
+        fit = np.maximum(self.topic[: self.posts] @ topic, 0) ** 2 * np.log1p(1 + self.liked[: self.posts])
+        best = np.argsort(-fit, kind="stable")[:number]
+        return [int(post) for post in best if fit[post] > 0]
+
     def filled(self, posts: Ints, marks: npt.NDArray, banned: Ints, least: int, now: float) -> tuple[Ints, npt.NDArray]:
         """Candidates with the most liked of all other posts added until there are `least`, if there are so many."""
         free = ~(self.born[: self.posts] > now)

@@ -57,6 +57,11 @@ class FeedModel:
         posts = _list(self.memory, items, self.content.place(_texts(items)))
         self.memory.introduce(posts)
 
+    def welcome(self, user_id: Hashable, topics: Sequence[str]) -> None:
+        """Take a newcomer's chosen topics for a beginning; what they like afterwards takes their place."""
+        person = self.memory.people[self.memory.number_of(_plain(user_id))]
+        person.hints = self.memory.typical(self.content.place([pieces(" ".join(topics), topics)])[0])
+
     def recommend(
         self, user_ids: Sequence[Hashable], k: int, exclude_seen: bool = True, now: Any = None
     ) -> npt.NDArray[np.object_]:

@@ -12,13 +12,17 @@ LIKED = 0.25
 
 
 class Person:
-    """The posts that a person met in order, with times (seconds, or counts where there is no clock) and gains."""
+    """The posts that a person met in order, with times in seconds and gains.
 
-    __slots__ = ("creators", "gains", "number", "posts", "times")
+    `hints`: posts of the topics that a newcomer chose; they stand for likes until there are some.
+    """
+
+    __slots__ = ("creators", "gains", "hints", "number", "posts", "times")
 
     def __init__(self, number: int = -1) -> None:
         self.number = number
         self.posts, self.times, self.gains = array("i"), array("d"), array("f")
+        self.hints: list[int] = []
         self.creators: dict[int, float] = {}
 
     def meet(self, post: int, time: float, gain: float, creator: int) -> None:

@@ -38,6 +38,7 @@ def save(folder: Path, content: Content, ranker: Ranker, memory: Memory) -> None
         "people": list(memory.person_of),
         "creators": list(memory.creator_of),
         "tags": list(memory.tag_of),
+        "hints": {number: person.hints for number, person in enumerate(people) if person.hints},
         "owed": sorted(memory.owed),
     }
     (folder / IDS).write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
@@ -69,6 +70,8 @@ def load(folder: Path) -> tuple[Content, Ranker, Memory]:
         {key: number for number, key in enumerate(ids[name])} for name in ("posts", "people", "creators", "tags")
     )
     _recall(memory, parts["people"])
+    for number, hints in ids["hints"].items():
+        memory.people[int(number)].hints = hints
     return Content.of(parts["content"]), _ranker(folder), memory
 
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models_ml.ranking.people import Person
+from models_ml.ranking.people import LIKED, Person
 from models_ml.ranking.tables import Ints
 
 HISTORY = 20
 """How many of the liked posts, the latest, speak for a person."""
 FADING = 0.8
 """What each of them counts for against the one after it."""
+
+LONG_AGO = 30 * 86400.0
+"""When a newcomer is taken to have liked posts of the topics that they chose, in seconds before now."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Visit:
     @classmethod
     def of(cls, person: Person, now: float) -> Visit:
         liked, times, gains = person.recent(HISTORY)
+        if hints := person.hints[len(liked) :]:
+            liked = np.append(liked, np.array(hints, dtype=np.int32))
+            times = np.append(times, np.full(len(hints), now - LONG_AGO))
+            gains = np.append(gains, np.full(len(hints), LIKED, dtype=np.float32))
         return cls(person, now, liked, times, gains, person.recent(HISTORY, liked=False)[0])
 
     @property

@@ -92,6 +92,15 @@ def test_unknown_people_get_what_is_popular(events: pd.DataFrame, items: pd.Data
     assert len(set(kinds(page))) > 1
 
 
+def test_a_newcomer_who_chose_topics_gets_them(feed: FeedModel, tmp_path) -> None:
+    unasked = kinds(feed.recommend(["fan"], 10)[0]).count("climb")
+    feed.welcome("fan", ["climb"])
+    page = feed.recommend(["fan"], 10)[0]
+    assert kinds(page).count("climb") > max(unasked, 4)
+    feed.save(tmp_path / "again")
+    assert (FeedModel.load(tmp_path / "again").recommend(["fan"], 10)[0] == page).all()
+
+
 def test_one_event_changes_the_next_page(feed: FeedModel) -> None:
     before = kinds(feed.recommend(["new"], 10)[0])
     for number in range(3):
