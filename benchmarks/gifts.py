@@ -81,6 +81,14 @@ class Place:
             ).all()
         self._posts = [(row[0], row[1], row[2], row[3]) for row in posts]
 
+    def begin(self) -> None:
+        """Each creator gets a gift: the first one opens an account for them."""
+        posts = {creator_ref: content_ref for _, _, creator_ref, content_ref in self._posts}
+        with self.app.app_context():
+            for creator_ref, content_ref in posts.items():
+                with transaction():
+                    gifts.give(CREATORS + 1, creator_ref, content_ref, AMOUNT)
+
     def pairs(self, count: int) -> list[Pair]:
         chosen = []
         for _ in range(count):
@@ -134,7 +142,9 @@ def place(services: Services, entries: int) -> Iterator[Place]:
             connection.execute(BARE_TABLES % (2 * CREATORS))
             connection.commit()
             economy.settle(connection)
-        yield Place(app, entries, address)
+        place = Place(app, entries, address)
+        place.begin()
+        yield place
 
 
 def run(entries: Sequence[int], count: int, rounds: int, results: Path | None) -> tuple[float, float]:

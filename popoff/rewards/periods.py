@@ -28,7 +28,7 @@ from popoff.kernel.money import Minor
 from popoff.ledger import rules as ledger_rules
 from popoff.ledger import service as ledger
 from popoff.ledger.rules import Account, Kind, Move
-from popoff.rewards import gifts, holds, inputs, queries, rules
+from popoff.rewards import holds, inputs, queries, rules, standing
 from popoff.rewards.inputs import Counted
 from popoff.rewards.models import Gift, GiftHold, LateLine, Period, Statement, new_public_id
 from popoff.rewards.rules import Allocation, Earned, Late, LateKind, PeriodState, Terms
@@ -62,7 +62,7 @@ def close(
     Raises Invalid (codes `invalid_period`, `invalid_amount`), Conflict (`period_overlaps`, `period_closing`).
     """
     # Gifts under way arrive before this; those after it see that this time is closed.
-    db.session.execute(sa.select(sa.func.pg_advisory_xact_lock(gifts.BARRIER, 0)))
+    db.session.execute(sa.select(sa.func.pg_advisory_xact_lock(standing.BARRIER, 0)))
     now, start, end = (clock.to_milliseconds(moment) for moment in (clock.now(), start, end))
     if start.tzinfo is None or end.tzinfo is None or not start < min(end, now):
         raise Invalid("A period begins in the past, and ends after it has begun.", code="invalid_period")
