@@ -375,7 +375,7 @@ def check_chain(blocks: Iterable[Checked], heads: Sequence[TreeHead] = ()) -> Re
     return report
 
 
-def in_order(check: Callable[[_In], _Out], blocks: Iterable[_In], processes: int, alone: int = 4) -> Iterator[_Out]:
+def in_order(check: Callable[[_In], _Out], blocks: Iterable[_In], processes: int, alone: int = 2) -> Iterator[_Out]:
     """`map(check, blocks)`; with several processes after so many blocks `alone`, each a few blocks ahead."""
     remaining = iter(blocks)
     yield from map(check, itertools.islice(remaining, alone if processes > 1 else None))
