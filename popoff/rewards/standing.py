@@ -53,7 +53,7 @@ def _at(name: str) -> sa.BindParameter[Any]:
 
 
 def _standing() -> sa.Select[Any]:
-    giver, nothing = _bind("giver_id"), sa.literal_column("0")
+    giver, nothing = _bind("giver_id"), sa.literal_column("0", sa.BigInteger)
     reachable = sa.or_(
         sa.and_(Post.user_id == giver, Post.deleted_at.is_(None)),
         sa.and_(
