@@ -46,7 +46,8 @@ CREATE TABLE bare_gifts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, pub
     giver_id bigint NOT NULL, creator_id bigint NOT NULL, post_id bigint NOT NULL, amount bigint NOT NULL,
     created_at timestamptz NOT NULL);
 CREATE TABLE bare_log (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, public_id text NOT NULL,
-    time timestamptz NOT NULL, action text NOT NULL, actor text NOT NULL, subject text NOT NULL, amount bigint NOT NULL, data json NOT NULL);
+    time timestamptz NOT NULL, action text NOT NULL, actor text NOT NULL, subject text NOT NULL, amount bigint NOT NULL,
+    data json NOT NULL);
 CREATE UNIQUE INDEX ON bare_gifts (public_id);
 CREATE INDEX ON bare_gifts (giver_id, created_at);
 CREATE INDEX ON bare_gifts (creator_id, created_at);

@@ -82,6 +82,9 @@ class Joint:
 
 _ALONE = Joint()
 
+MANY = 8
+"""Of more legs some account is likely to be new: better opened first than found missing by the whole statement."""
+
 _OPEN = sa.text("""
 INSERT INTO ledger_accounts (kind, owner_id)
 SELECT kind, owner_id FROM unnest(CAST(:kinds AS text[]), CAST(:owners AS bigint[])) AS named (kind, owner_id)
@@ -235,6 +238,8 @@ def _post(
         **joint.values,
     }
     statement = _statement(joint.premise, joint.rows, joint.gives)
+    if len(legs) > MANY:
+        db.session.execute(_OPEN, _names(list(legs)))
     posted = execute_sql(statement, values).one()
     if posted.holds and not posted.all_known:
         db.session.execute(_OPEN, _names(list(legs)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ from popoff.media import queries as media
 from popoff.rewards import rules, standing
 from popoff.rewards.models import Gift, GiftHold, GiftReversal, LateLine, Period, new_public_id
 from popoff.rewards.rules import LateKind, PeriodState
-from popoff.rewards.standing import Standing
+from popoff.rewards.standing import Given, Standing
 
 SEND, SELF, REPEATED, REVERSED = "send_gift", "suspicious_gifting", "potential_gaming", "gift_reversed"
 """Actions of the audit log."""
@@ -54,7 +55,7 @@ class SelfGift(Invalid):
     keeps_changes = True
 
 
-def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key: str | None = None) -> Gift:
+def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key: str | None = None) -> Given:
     """Give `amount` to the creator of a post (both by their public ids). Same key of the same giver, same gift.
 
     Raises Invalid (codes `invalid_amount`, `self_gift`, `creator_mismatch`, `daily_limit_exceeded`,
@@ -95,7 +96,7 @@ class _Request:
         return ledger_rules.fingerprint("gift", str(self.creator_ref), str(self.content_ref), self.amount)
 
 
-def _give(request: _Request, creator_id: int) -> Gift:
+def _give(request: _Request, creator_id: int) -> Given:
     """Judge and give at once. Raises Declined, InsufficientFunds, Conflict."""
     amount, public_id, limit = request.amount, new_public_id(), Minor(config.current().daily_gift_limit)
     premise, values = standing.premise(
@@ -113,19 +114,12 @@ def _give(request: _Request, creator_id: int) -> Gift:
         memo="gift",
     )
     if transfer.replayed:
-        return db.session.get_one(Gift, transfer.id)
+        return cast(Given, standing.given_under(request.key, request.mark))
     if given.repeated:
         data = {**words, "reason": "repeat_within_an_hour"}
         audit.record(REPEATED, actor=request.giver_id, subject=public_id, amount=amount, data=data)
-    return Gift(
-        id=given.id,
-        public_id=public_id,
-        giver_id=request.giver_id,
-        creator_id=creator_id,
-        post_id=given.post_id,
-        amount=amount,
-        repeated=given.repeated,
-        created_at=given.created_at,
+    return Given(
+        transfer.id, public_id, request.giver_id, creator_id, given.post_id, amount, given.repeated, given.created_at
     )
 
 

@@ -8,7 +8,9 @@ statements is paid and counted as paid in one transaction, and its key in the le
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import contextlib
+import gc
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import LiteralString
 
@@ -126,7 +128,8 @@ def advance(period_id: int) -> bool:
     if period is None:
         raise NotFound("There is no such period.", code="period_not_found")
     if period.state == PeriodState.CLOSING:
-        _freeze(period)
+        with _without_collector():
+            _freeze(period)
     elif period.state == PeriodState.FROZEN and period.batches_paid < period.batches:
         _pay(period, period.batches_paid)
         period.batches_paid += 1
@@ -140,6 +143,18 @@ def advance(period_id: int) -> bool:
 
 
 # freezing
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Inputs are many, live to the end and make no cycles: looking through them for some is a quarter of the time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _freeze(period: Period) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from sqlalchemy import orm
 
 from popoff.accounts.models import User
 from popoff.accounts.queries import is_visible
-from popoff.kernel.db import db, driver_sql, execute_sql
+from popoff.kernel.db import driver_sql, execute_sql
 from popoff.kernel.money import Minor
 from popoff.ledger import rules as ledger_rules
 from popoff.ledger.models import LedgerAccount, LedgerTransfer
@@ -29,6 +29,19 @@ from popoff.social import queries as social
 
 BARRIER = 3
 """Space of an advisory lock, a door: whoever gives shares it, closing a period has it alone."""
+
+
+class Given(NamedTuple):
+    """A gift that was made: the columns of its row."""
+
+    id: int
+    public_id: str
+    giver_id: int
+    creator_id: int
+    post_id: int
+    amount: Minor
+    repeated: bool
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +118,8 @@ _PREMISE = f"""standing AS MATERIALIZED ({_STANDING}), premise AS MATERIALIZED (
        AND given_today + %(amount)s::bigint <= %(limit)s::bigint
 )"""  # noqa: S608 - made of our own constants
 
-_EARLIER = (
-    sa.select(Gift, LedgerTransfer.fingerprint)
+_EARLIER, _ = driver_sql(
+    sa.select(*(getattr(Gift, name) for name in Given._fields), LedgerTransfer.fingerprint)
     .join(LedgerTransfer, LedgerTransfer.id == Gift.id)
     .where(LedgerTransfer.key == sa.bindparam("key"))
 )
@@ -142,11 +155,11 @@ def _values(giver_id: int, creator_ref: UUID, content_ref: UUID, now: datetime) 
     }
 
 
-def given_under(ledger_key: str, fingerprint: str) -> Gift | None:
+def given_under(ledger_key: str, fingerprint: str) -> Given | None:
     """The gift that was made under this key of the ledger. Raises Conflict when it was another request."""
-    row = db.session.execute(_EARLIER, {"key": ledger_key}).one_or_none()
+    row = execute_sql(_EARLIER, {"key": ledger_key}).one_or_none()
     if row is None:
         return None
-    if row[1] != fingerprint:
+    if row.fingerprint != fingerprint:
         raise ledger_rules.key_conflict()
-    return row[0]
+    return Given._make(row[:-1])
