@@ -84,7 +84,7 @@ class Worker(rq.Worker):
 
 def work(queues: Sequence[str]) -> None:
     """Take jobs from these queues until told to stop. Waits for a Redis that is away."""
-    _prepare()
+    _prepare(queues)
     while True:
         try:
             worker = Worker(queues)
@@ -103,7 +103,7 @@ def burst() -> None:
 
     Raises redis.RedisError when the queue is away.
     """
-    _prepare()
+    _prepare(jobs.QUEUES)
     worker = Worker(jobs.QUEUES)
     with application().app_context():
         while not worker.stopping:
@@ -116,12 +116,13 @@ def burst() -> None:
             time.sleep(_RETRY_SECONDS / 4)
 
 
-def _prepare() -> None:
+def _prepare(queues: Sequence[str]) -> None:
     """What every work horse is to inherit, so that it starts at once."""
     scratch.sweep()
     application()
-    for name in jobs.JOBS:
-        load(name)
+    for name, job in jobs.JOBS.items():
+        if job.queue in queues:
+            load(name)
     logging.getLogger("rq.worker").addFilter(_shorten)
     logging.getLogger("rq.registry").setLevel(logging.ERROR)  # what RQ tidies up is only its own bookkeeping
 

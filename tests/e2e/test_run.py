@@ -94,7 +94,7 @@ def test_the_second_run_is_quick_and_keeps_the_data(newcomer: live.Platform) -> 
 # as an ordinary user
 
 ORDINARY = Account(NOBODY, NOBODY)
-NEEDED = ("popoff", "workers", "migrations", "config.py", "wsgi.py")
+NEEDED = ("popoff", "workers", "models_ml", "migrations", "config.py", "wsgi.py")
 
 
 @pytest.fixture
