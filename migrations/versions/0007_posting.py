@@ -82,6 +82,7 @@ CREATE TRIGGER ledger_accounts_no_change BEFORE UPDATE ON ledger_accounts FOR EA
     WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION ledger_refuse();
 CREATE TRIGGER ledger_accounts_no_renaming BEFORE UPDATE OF id, kind, owner_id ON ledger_accounts
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse();
+ALTER TABLE ledger_accounts ENABLE ALWAYS TRIGGER ledger_accounts_no_renaming;
 """
 
 FUNCTIONS_BEFORE = """

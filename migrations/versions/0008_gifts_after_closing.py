@@ -17,6 +17,7 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER after_closing BEFORE INSERT ON gifts FOR EACH ROW EXECUTE FUNCTION gifts_after_closing();
+ALTER TABLE gifts ENABLE ALWAYS TRIGGER after_closing
 """
 
 

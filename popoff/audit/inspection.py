@@ -138,7 +138,7 @@ def _check(connection: psycopg.Connection, part: Part) -> Found:
         cursor.execute(_ROWS, (part.first - 1, part.end), binary=True)
         rows: list[bytes] = [row or b"" for (row,) in cursor]
     before = GENESIS if part.first == 0 else b""
-    if rows and rows[0][32:_HASHED] == (part.first - 1).to_bytes(8, "big", signed=True):
+    if part.first and rows and rows[0][32:_HASHED] == (part.first - 1).to_bytes(8, "big"):
         before = rows.pop(0)[:32]
     leaves = [hashlib.sha256(row[_HASHED:]).digest() for row in rows]
     expected = map(_STATED.pack, leaves, range(part.first, part.end), [before, *leaves])

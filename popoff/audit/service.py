@@ -169,8 +169,8 @@ def checkpoint() -> Checkpoint:
     Nothing is signed that does not continue what was signed before: raises Rewritten.
     """
     signer = keys.signer()
-    size, _ = queries.tip()
     latest = queries.latest_checkpoint()
+    size, _ = queries.tip()  # read after: a checkpoint that another one signs meanwhile may reach further
     if latest is not None:
         if latest.size > size or queries.root(latest.size) != latest.root:
             raise Rewritten

@@ -81,6 +81,7 @@ def engine_options(pool_size: int) -> dict[str, Any]:
         "connect_args": {
             "connect_timeout": 5,
             "keepalives_idle": 15,
+            "keepalives_interval": 5,
             "tcp_user_timeout": 15_000,  # milliseconds after which a host that is gone counts as gone
             "application_name": "popoff",
             "options": "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000",
@@ -93,6 +94,7 @@ def _drop_ended(connection: psycopg.Connection, *_: object) -> None:
     """Requests survive a restart of PostgreSQL: a resting connection that its server has ended is not handed out.
 
     The server says so on its own, or its host does; looking costs microseconds, where asking would cost a round trip.
+    (A host that vanishes without a word costs the requests of some seconds: they fail, and the next ones connect anew.)
     """
     waiting = select.poll()
     try:

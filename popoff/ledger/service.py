@@ -71,7 +71,8 @@ class Joint:
     `premise` is common table expressions, the last of them named `premise`: it has one row while the transfer is right,
     and none otherwise; its `seen` is how many entries the debited account had when that was judged (NULL: no matter).
     `rows` are more of them, which insert `FROM transfer`, whose one row has its `id`; what the one named `gives`
-    returns, an `id` among it, comes back. All in the driver's SQL, and named so that they meet no others.
+    returns, an `id` among it, comes back. All in the driver's SQL. It may use `amount`, `reference` and `now` of the
+    transfer; its own `values` have other names.
     """
 
     premise: str = "premise AS (SELECT CAST(NULL AS bigint) AS seen)"
@@ -224,6 +225,7 @@ def _post(
     rules.check_words(key, reference, memo)
     now, amount = clock.now(), rules.volume(legs)
     values = {
+        **joint.values,
         **_names(list(legs)),
         "amounts": list(legs.values()),
         "legs": len(legs),
@@ -235,7 +237,6 @@ def _post(
         "reverses_id": reverses_id,
         "hold_id": hold_id,
         "now": now,
-        **joint.values,
     }
     statement = _statement(joint.premise, joint.rows, joint.gives)
     if len(legs) > MANY:

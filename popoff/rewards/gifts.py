@@ -66,21 +66,18 @@ def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key
     ledger_key = f"gift:{giver_id}:{secrets.token_hex(16) if key is None else key}"
     ledger_rules.check_words(ledger_key)
     request = _Request(giver_id, creator_ref, content_ref, amount, ledger_key)
-    earlier = standing.given_under(ledger_key, request.mark) if key is not None else None
+    if key is None:
+        return _give(request)
+    earlier = standing.given_under(ledger_key, request.mark)
     if earlier is not None:
         return earlier
-    creator_id = accounts.id_of(creator_ref)
-    if creator_id is not None:
-        with contextlib.suppress(ledger.Declined):
-            return _give(request, creator_id)
-    creator_id = _judge(request)
-    # There was nothing against it: something else of theirs came first. So nothing may, from here on.
-    ledger.lock(Account(Kind.WALLET, giver_id), Account(Kind.GIFTS, creator_id))
-    _judge(request)
     try:
-        return _give(request, creator_id)
-    except ledger.Declined:  # only the post can have gone in between
-        raise media.not_found() from None
+        return _give(request)
+    except (Invalid, NotFound):  # the same request may have come first meanwhile, and left no room for itself
+        earlier = standing.given_under(ledger_key, request.mark)
+        if earlier is None:
+            raise
+        return earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +93,29 @@ class _Request:
         return ledger_rules.fingerprint("gift", str(self.creator_ref), str(self.content_ref), self.amount)
 
 
-def _give(request: _Request, creator_id: int) -> Given:
-    """Judge and give at once. Raises Declined, InsufficientFunds, Conflict."""
+def _give(request: _Request) -> Given:
+    creator_id = accounts.id_of(request.creator_ref)
+    if creator_id is not None:
+        with contextlib.suppress(ledger.Declined):
+            return _give_at_once(request, creator_id)
+    creator_id = _judge(request)
+    # There was nothing against it: something else of theirs came first. So nothing may, from here on.
+    ledger.lock(Account(Kind.WALLET, request.giver_id), Account(Kind.GIFTS, creator_id))
+    _judge(request)
+    try:
+        return _give_at_once(request, creator_id)
+    except ledger.Declined:  # only what is given to can have gone in between
+        raise media.not_found() from None
+
+
+def _give_at_once(request: _Request, creator_id: int) -> Given:
+    """Judge and give in one statement. Raises Declined, InsufficientFunds, Conflict."""
     amount, public_id, limit = request.amount, new_public_id(), Minor(config.current().daily_gift_limit)
     premise, values = standing.premise(
         request.giver_id, creator_id, request.creator_ref, request.content_ref, clock.now(), limit
     )
-    words: dict[str, JSON] = {"creator": audit.pseudonym(creator_id)}
-    entry = audit.entry(SEND, actor=request.giver_id, subject=public_id, amount=amount, data=words)
+    data: dict[str, JSON] = {"creator": audit.pseudonym(creator_id)}
+    entry = audit.entry(SEND, actor=request.giver_id, subject=public_id, amount=amount, data=data)
     noted, columns = audit.beside(entry, "noted", source="gift")
     transfer, given = ledger.transfer_jointly(
         ledger.Joint(premise, (_GIFT, noted), "gift", {**values, **columns}),
@@ -116,8 +128,8 @@ def _give(request: _Request, creator_id: int) -> Given:
     if transfer.replayed:
         return cast(Given, standing.given_under(request.key, request.mark))
     if given.repeated:
-        data = {**words, "reason": "repeat_within_an_hour"}
-        audit.record(REPEATED, actor=request.giver_id, subject=public_id, amount=amount, data=data)
+        again = {**data, "reason": "repeat_within_an_hour"}
+        audit.record(REPEATED, actor=request.giver_id, subject=public_id, amount=amount, data=again)
     return Given(
         transfer.id, public_id, request.giver_id, creator_id, given.post_id, amount, given.repeated, given.created_at
     )
