@@ -17,6 +17,7 @@ import structlog
 
 import config
 from models_ml.quality import __main__ as quality
+from models_ml.quality.score import NEEDS
 from popoff.adapters import jobs
 from popoff.media import queries as media
 from popoff.media import rules
@@ -53,7 +54,7 @@ class _Task:
 
 def run(post_id: int) -> None:
     """Watch the film of one post, and store what comes of it."""
-    model = models.in_use(MODEL)
+    model = models.in_use(MODEL, NEEDS)
     with transaction():
         task = _task(post_id)
     if model is None or task is None:
@@ -70,7 +71,7 @@ def run(post_id: int) -> None:
 
 def ask(post_id: int) -> None:
     """Have the film of a post watched, unless the model in use has seen it with these words."""
-    model = models.in_use(MODEL)
+    model = models.in_use(MODEL, NEEDS)
     if model is None:
         return
     inputs = queries.quality_inputs([post_id]).get(post_id)
@@ -80,7 +81,7 @@ def ask(post_id: int) -> None:
 
 def watch_again() -> None:
     """Send films to be watched on which the model in use was not tried, a few at a time."""
-    model = models.in_use(MODEL)
+    model = models.in_use(MODEL, NEEDS)
     if model is None:
         return
     with transaction():

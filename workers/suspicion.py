@@ -47,7 +47,7 @@ def _findings(past: History, gifts: pd.DataFrame, asked: pd.Series, view: str) -
     if len(past.gifts) < score.ENOUGH:
         log.debug("model_knows_too_little", model=MODEL, gifts=len(past.gifts), needed=score.ENOUGH)
         return {}
-    if not asked.any() or (model := models.in_use(MODEL)) is None:
+    if not asked.any() or (model := models.in_use(MODEL, score.NEEDS)) is None:
         return {}
     inflows = pd.DataFrame(past.inflows, columns=list(Inflow._fields))
     inflows = inflows.assign(time=pd.to_datetime(inflows["time"], utc=True))

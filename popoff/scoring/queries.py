@@ -319,7 +319,7 @@ def moved(after_id: int, limit: int, model: str) -> Sequence[int]:
     """Posts past `after_id` whose engagement `model` is to score (again), by rising id: never scored, scored by
     another, a count that has moved by more than MOVED of what it was, or an age by more than AGED.
 
-    The rules, which stand in while no trained model is to be had, leave alone what a trained one has scored.
+    For the rules none is due that a trained model has scored: they would not store it.
     """
     due = sa.or_(
         EngagementScore.model != model,
@@ -330,7 +330,7 @@ def moved(after_id: int, limit: int, model: str) -> Sequence[int]:
         _age_hours() > 1 + (1 + rules.AGED) * EngagementScore.inputs["age_hours"].as_float(),
     )
     if model == rules.MODEL:
-        due = sa.and_(due, EngagementScore.model.startswith("rules-"))
+        due = sa.and_(due, scored_by_rules())
     return db.session.scalars(
         sa.select(Post.id)
         .outerjoin(EngagementScore, EngagementScore.post_id == Post.id)
@@ -345,6 +345,11 @@ def moved(after_id: int, limit: int, model: str) -> Sequence[int]:
         .order_by(Post.id)
         .limit(limit)
     ).all()
+
+
+def scored_by_rules() -> sa.ColumnElement[bool]:
+    """SQL: whether a stored engagement score is by the rules, in whatever version."""
+    return EngagementScore.model.startswith("rules-")
 
 
 def unjudged(after_id: int, limit: int) -> Sequence[int]:
