@@ -59,7 +59,7 @@ JOBS: dict[str, JobSpec] = {
     "audit.checkpoint": JobSpec("workers.audit:checkpoint"),
     "audit.inspect": JobSpec("workers.audit:inspect", timeout=7200),
     "integrity.scan": JobSpec("workers.integrity:scan", timeout=1800),
-    "integrity.check": JobSpec("workers.integrity:check"),
+    "integrity.check": JobSpec("workers.integrity:check", timeout=1800),
     "rewards.close": JobSpec("workers.rewards:close", timeout=3600),
     "jobs.tidy": JobSpec("workers.lifecycle:tidy"),
 }
@@ -248,6 +248,12 @@ def last_staged(names: Iterable[str]) -> dict[str, datetime]:
     """When a job of each of these names was staged last, as far as the outbox remembers."""
     last = sa.select(Job.name, sa.func.max(Job.created_at)).where(Job.name.in_(list(names))).group_by(Job.name)
     return dict(db.session.execute(last).all())
+
+
+def last_done(name: str) -> datetime | None:
+    """When the latest job of this name that is done was staged, as far as the outbox remembers."""
+    done = sa.select(Job.created_at).where(Job.name == name, Job.state == "done")
+    return db.session.scalar(done.order_by(Job.id.desc()).limit(1))
 
 
 def claim(job_id: int) -> Job | None:

@@ -83,9 +83,9 @@ def scan_new(suspected: Suspected = _NOBODY) -> ScanResult:
     return scan(by=None, since=None if last is None else last - OVERLAP, suspected=suspected)
 
 
-def check_soon(giver_id: int) -> None:
-    """Have a model look at what somebody has just given. Their gifts that wait already are looked at with it."""
-    jobs.stage(CHECK_JOB, unique_key=f"{CHECK_JOB}:{giver_id}", giver_id=giver_id)
+def check_soon() -> None:
+    """Have a model look at the gifts that were just made. One job that waits serves all of them."""
+    jobs.stage(CHECK_JOB, unique_key=CHECK_JOB)
 
 
 def suspect(suspected: Suspected) -> int:
