@@ -69,7 +69,7 @@ def score(
     """Measure and judge a film. Never raises for a bad file: what cannot be read or is too short is not scored, and
     that needs no model.
 
-    Raises registry.Refused when there is no model that can be used.
+    Raises registry.Refused when there is no model that can be used, measure.OutOfTime when the machine is too busy.
     """
     try:
         measured = measure(path)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from popoff.adapters.insight import PostText, topics
 from popoff.adapters.insight.text import passages
 from popoff.adapters.insight.text import words as words_of
+from popoff.adapters.jobs import Job
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.media.models import Post, Upload
@@ -260,6 +261,11 @@ def written(post: Post) -> str:
     return hashlib.sha256(json.dumps([post.title, post.description, post.tags]).encode()).hexdigest()
 
 
+def encoded(post: Post) -> str:
+    """A digest of what is known of a post's renditions; made again, they differ at least in their bytes."""
+    return hashlib.sha256(json.dumps(post.renditions, sort_keys=True).encode()).hexdigest()
+
+
 def _measured(post: Post, upload_kind: str, film: Film | None) -> QualityInputs:
     text = "\n".join(part for part in (post.title, post.description) if part)
     told = [*words_of(text), *(word for tag in post.tags for word in words_of(tag))]
@@ -287,6 +293,7 @@ def _measured(post: Post, upload_kind: str, film: Film | None) -> QualityInputs:
         true_peak=_number(sound.get("true_peak")),
         duration_ms=duration_ms,
         written=written(post),
+        encoded=encoded(post),
         film=film,
     )
 
@@ -369,7 +376,17 @@ def unjudged(after_id: int, limit: int) -> Sequence[int]:
 
 
 def unwatched(model: str, limit: int) -> Sequence[int]:
-    """Posts with a film that this version of the trained model was not tried on, the oldest first."""
+    """Posts with a film that this version of the trained model was not tried on as it is now, the oldest first.
+
+    Those that are on their way to be watched are left out.
+    """
+    shown, now = QualityScore.inputs["film"], QualityScore.inputs
+    changed = [shown[name].astext.is_distinct_from(now[name].astext) for name in rules.SHOWN]
+    on_the_way = sa.exists().where(
+        Job.name == "scoring.film",
+        Job.state.in_(["ready", "running"]),
+        Job.args["post_id"].as_integer() == Post.id,
+    )
     return db.session.scalars(
         sa.select(Post.id)
         .join(QualityScore, QualityScore.post_id == Post.id)
@@ -377,7 +394,9 @@ def unwatched(model: str, limit: int) -> Sequence[int]:
             Post.deleted_at.is_(None),
             Post.stage == Stage.READY.value,
             Post.playable_at.is_not(None),
-            _version(2) != model,
+            sa.func.jsonb_array_length(Post.renditions) > 0,
+            sa.or_(_version(2) != model, *changed),
+            sa.not_(on_the_way),
         )
         .order_by(Post.id)
         .limit(limit)

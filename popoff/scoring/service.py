@@ -66,6 +66,12 @@ def note_film(post_id: int, film: Film) -> None:
     _judge({post_id: replace(measured, film=film) for post_id, measured in inputs.items()})
 
 
+def note_in_vain(post_id: int, model: str) -> None:
+    """Keep that a version of the trained model could not watch the film of a post, and is not to be asked again."""
+    inputs = queries.quality_inputs(_hold([post_id]))
+    _judge({post_id: replace(measured, film=rules.in_vain(measured, model)) for post_id, measured in inputs.items()})
+
+
 def _judge(posts: Mapping[int, QualityInputs]) -> None:
     now = clock.now()
     rows: list[dict[str, Any]] = []
