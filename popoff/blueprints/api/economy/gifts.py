@@ -88,8 +88,9 @@ class GiftList(EconomyResource):
     def post(self, body: GiftBody) -> Response:
         """Give to the creator of a post. Without a key each request is a gift of its own."""
         given = gifts.give(auth.me().user_id, body.creator, body.content, body.amount, money.key())
-        integrity.check_soon()
-        return json_response(gift_row(queries.gift(given.public_id)), 201)
+        row = gift_row(queries.gift(given.public_id))
+        integrity.check_soon()  # last, as gifts that are made at the same time wait for one another here
+        return json_response(row, 201)
 
 
 @api.route("/sent/<uuid:user_id>/")
