@@ -83,7 +83,10 @@ class Worker(rq.Worker):
 
 
 def work(queues: Sequence[str]) -> None:
-    """Take jobs from these queues until told to stop. Waits for a Redis that is away."""
+    """Take jobs from these queues until told to stop, always from the first that has any.
+
+    Waits for a Redis that is away.
+    """
     _prepare(queues)
     while True:
         try:
@@ -99,17 +102,17 @@ def work(queues: Sequence[str]) -> None:
 
 
 def burst() -> None:
-    """Do everything that is due, wait for what fails and comes back, and end when nothing is left.
+    """Do what somebody waits for, wait for what fails and comes back, and end when nothing of it is left.
 
     Raises redis.RedisError when the queue is away.
     """
-    _prepare(jobs.QUEUES)
-    worker = Worker(jobs.QUEUES)
+    _prepare(jobs.PROMPT)
+    worker = Worker(jobs.PROMPT)
     with application().app_context():
         while not worker.stopping:
             with transaction():
                 jobs.sweep()
-                left = jobs.unfinished()
+                left = jobs.unfinished(jobs.PROMPT)
             if not left:
                 return
             worker.run(burst=True)

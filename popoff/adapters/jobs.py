@@ -50,7 +50,7 @@ JOBS: dict[str, JobSpec] = {
     "accounts.purge": JobSpec("workers.lifecycle:purge_account"),
     "accounts.purge_due": JobSpec("workers.lifecycle:purge_due_accounts"),
     "scoring.rescore": JobSpec("workers.rescore:run"),
-    "scoring.film": JobSpec("workers.quality:run", queue="media", timeout=600),
+    "scoring.film": JobSpec("workers.quality:run", queue="films", timeout=600),
     "scoring.watch_again": JobSpec("workers.quality:watch_again"),
     "scoring.rescore_moved": JobSpec("workers.rescore:rescore_moved", timeout=1800),
     "scoring.retrain": JobSpec("workers.retrain:run", timeout=7200),
@@ -63,7 +63,9 @@ JOBS: dict[str, JobSpec] = {
     "rewards.close": JobSpec("workers.rewards:close", timeout=3600),
     "jobs.tidy": JobSpec("workers.lifecycle:tidy"),
 }
-QUEUES = ("media", "default")
+QUEUES = ("media", "default", "films")
+PROMPT = ("media", "default")
+"""Somebody waits for these. What is in the others is done when there is time, however late that is."""
 
 LEASE = timedelta(seconds=30)
 """How long a worker may stay silent before its job goes to another."""
@@ -229,9 +231,15 @@ def _free(now: datetime) -> sa.ColumnElement[bool]:
     )
 
 
-def unfinished() -> int:
-    """Jobs that are neither done nor dead."""
-    return db.session.scalar(sa.select(sa.func.count()).where(Job.state.in_(["ready", "running"]))) or 0
+def unfinished(queues: Iterable[str] = QUEUES) -> int:
+    """Jobs of these queues that are neither done nor dead."""
+    left = sa.select(sa.func.count()).where(Job.state.in_(["ready", "running"]), _of(queues))
+    return db.session.scalar(left) or 0
+
+
+def _of(queues: Iterable[str]) -> sa.ColumnElement[bool]:
+    """A job that takes one of these queues."""
+    return Job.name.in_([name for name, spec in JOBS.items() if spec.queue in queues])
 
 
 def dead() -> Sequence[Job]:
@@ -240,8 +248,8 @@ def dead() -> Sequence[Job]:
 
 
 def overdue(by: timedelta) -> Sequence[Job]:
-    """Jobs that have been due for so long and are in nobody's hands, the oldest first."""
-    return db.session.scalars(sa.select(Job).where(_free(clock.now() - by)).order_by(Job.id)).all()
+    """Jobs that should be done soon, have been due for so long and are in nobody's hands, the oldest first."""
+    return db.session.scalars(sa.select(Job).where(_free(clock.now() - by), _of(PROMPT)).order_by(Job.id)).all()
 
 
 def last_staged(names: Iterable[str]) -> dict[str, datetime]:
