@@ -125,7 +125,7 @@ def _watched(task: _Task, version: str) -> Film | None:
     said = finished.stderr.strip().splitlines()
     match finished.returncode:
         case 0:
-            return _understood(json.loads(finished.stdout), task)
+            return _understood(json.loads(finished.stdout), task, version)
         case quality.UNREADABLE if said:
             return Film(version, *task.shown, reason=said[-1].rstrip("."))
         case quality.NO_MODEL:
@@ -148,10 +148,11 @@ def _limits() -> sandbox.Limits:
     return sandbox.Limits(cpu_seconds=180, wall_seconds=240, memory_bytes=memory, file_bytes=1024**2, niceness=10)
 
 
-def _understood(answer: dict[str, Any], task: _Task) -> Film:
-    """The answer of the child. A film of which nothing could be told has a reason and no parts."""
+def _understood(answer: dict[str, Any], task: _Task, version: str) -> Film:
+    """The answer of the child. A film of which nothing could be told has a reason and no parts, and no model was asked:
+    the one that would have been, is said to have been."""
     parts = {name: {"score": score, "feedback": answer["feedback"][name]} for name, score in answer["scores"].items()}
     if answer["scores"]["audioVisual"] is None:
         reason = parts["audioVisual"]["feedback"].removeprefix("Not scored: ").rstrip(".")
-        return Film(answer["model"], *task.shown, reason=reason)
+        return Film(version, *task.shown, reason=reason)
     return Film(answer["model"], *task.shown, parts=parts, measurements=answer["measurements"])

@@ -240,6 +240,21 @@ def test_a_model_that_was_trained_here_is_used_before_the_shipped_one(post_id: i
     assert queries.quality(post_id).inputs["film"]["model"] == SHIPPED
 
 
+def test_what_is_too_short_to_be_judged_is_not_watched_for_ever_beside_a_damaged_model(
+    post_id: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    short = tmp_path / "short.mp4"
+    clips.ffmpeg(*clips.picture("64x64", "10", 0.3), short)
+    holds(monkeypatch, short.read_bytes())
+    with config.override(home=tmp_path / "home") as settings:
+        pointer = settings.models_folder / "quality" / "current"
+        pointer.parent.mkdir(parents=True)
+        pointer.write_text("quality-of-nowhere")
+        run_due("scoring.film")
+    assert "is not scored" in (queries.quality(post_id).reason or "")
+    assert queries.unwatched(SHIPPED, 10) == []
+
+
 def test_other_words_are_judged_by_the_rules_until_the_film_is_watched_with_them(
     people: People, post_id: int, session: orm.Session
 ) -> None:
