@@ -13,7 +13,7 @@ def upgrade():
     op.create_index(
         'ix_audit_entries_received',
         'audit_entries',
-        [sa.text("coalesce(data->>'creator', data->>'wallet')"), 'public_id'],
+        [sa.text("coalesce(data->>'creator', data->>'wallet')"), 'action', 'public_id'],
         postgresql_where=sa.text("action IN ('send_gift', 'wallet_grant')"),
     )
 

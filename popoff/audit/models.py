@@ -46,6 +46,7 @@ class EntryRow(Base):
         sa.Index(
             "ix_audit_entries_received",
             sa.text("coalesce(data->>'creator', data->>'wallet')"),
+            "action",
             "public_id",
             postgresql_where=sa.text("action IN ('send_gift', 'wallet_grant')"),
         ),

@@ -43,9 +43,9 @@ class Step(NamedTuple):
     each: int
 
 
-STEPS = (Step(2 * BATCH, 500), Step(1_000, 100), Step(2_000, 10))
+STEPS = (Step(2 * BATCH, 300), Step(400, 50), Step(600, 10))
 """From those who made and got the gifts in question outwards. The last step is for rings, of at most six people."""
-MOST = 100_000
+MOST = 50_000
 """Gifts that one step reads at most."""
 
 
