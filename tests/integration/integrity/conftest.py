@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+import structlog
 
 from models_ml.anomaly.simulate import Economy, simulate
+from popoff.integrity import history
 from tests.support import town
+from workers import integrity, models, suspicion
+
+
+@pytest.fixture(autouse=True)
+def heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is logged can be captured, also after a test whose settings these modules' loggers have kept."""
+    for module in (history, integrity, models, suspicion):
+        monkeypatch.setattr(module, "log", structlog.get_logger())
 
 
 @pytest.fixture(scope="session")

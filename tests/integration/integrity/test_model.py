@@ -23,7 +23,7 @@ from tests.support.outbox import jobs_of
 from tests.support.rewards import post_of
 from tests.support.staff import cast
 from tests.support.town import NOON, by_the_model, circle, opened, structure
-from workers import integrity
+from workers import integrity, schedule
 
 
 def scan() -> dict[str | None, str]:
@@ -95,8 +95,8 @@ def test_where_little_is_known_the_model_says_nothing(session: sa.orm.Session) -
     assert by_the_model() == {}
 
 
-def test_gifts_over_the_api_stage_one_look_for_everybody(client: FlaskClient) -> None:
+def test_gifts_are_looked_at_without_sharing_a_row_that_they_would_wait_for(client: FlaskClient) -> None:
     for people in (cast(client), cast(client)):
         assert people.give().status_code == 201
-    (job,) = jobs_of("integrity.check")
-    assert job.args == {}
+    assert jobs_of("integrity.check") == []
+    assert schedule.RECURRING["integrity.check"] <= timedelta(minutes=1)
