@@ -28,10 +28,13 @@ from flask import Flask
 from benchmarks import audit_log, economy, harness, places
 from benchmarks.economy import Size
 from benchmarks.harness import Sample, milliseconds
+from popoff.accounts import queries as accounts
 from popoff.accounts.models import User
 from popoff.embedded import Services
 from popoff.kernel.db import db
 from popoff.kernel.money import Minor
+from popoff.ledger import service as ledger
+from popoff.ledger.rules import Account, Kind
 from popoff.media.models import Post
 from popoff.rewards import gifts
 from popoff.web.transaction import transaction
@@ -93,12 +96,12 @@ class Place:
         self._posts = [(row[0], row[1], row[2], row[3]) for row in posts]
 
     def begin(self) -> None:
-        """Each creator gets a gift: the first one opens an account for them."""
-        posts = {creator_ref: content_ref for _, _, creator_ref, content_ref in self._posts}
-        with self.app.app_context():
-            for creator_ref, content_ref in posts.items():
-                with transaction():
-                    gifts.give(CREATORS + 1, creator_ref, content_ref, AMOUNT)
+        """Each creator has had a gift: the first one finds out who they are, and opens an account for them."""
+        creators = {creator_id: creator_ref for _, creator_id, creator_ref, _ in self._posts}
+        with self.app.app_context(), transaction():
+            ledger.lock(*(Account(Kind.GIFTS, creator_id) for creator_id in creators))
+            for creator_ref in creators.values():
+                accounts.id_of(creator_ref)
 
     def pairs(self, count: int) -> list[Pair]:
         chosen = []
