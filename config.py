@@ -42,7 +42,7 @@ class Settings:
     )
     web_workers: int = setting("WEB_WORKERS", 2, help="web server processes")
     web_threads: int = setting("WEB_THREADS", 4, help="threads in each web server process")
-    media_workers: int = setting("MEDIA_WORKERS", 1, help="worker processes that transcode")
+    media_workers: int = setting("MEDIA_WORKERS", 1, help="worker processes that transcode, and then watch films")
     job_workers: int = setting("JOB_WORKERS", 1, help="worker processes for everything else")
 
     demo: str = setting(

@@ -4,10 +4,11 @@
 
 One person after the other gives through `gifts.give`, each gift in a transaction of its own, in an embedded PostgreSQL
 as durable as by default. The baseline is a bare transaction of the same database driver with the same four row writes:
-two balances of accounts updated, a gift and an entry of a log inserted, in plain tables with nothing but primary keys,
-by prepared statements. The target is at least 0.5 of its gifts a second; and with 1,000,000 entries in the audit log a
-gift is to take at most 1.2 times as long as with 1,000. The entries are in the chain, as they are in real life some
-seconds after the gift; nothing is being chained while gifts are measured. All are measured in turns.
+two balances of accounts updated, a gift and an entry of a log inserted, by prepared statements; in plain tables which
+have the indexes that ours are read by, and no trigger, no check and no key of another table. The target is at least 0.5
+of its gifts a second; and with 1,000,000 entries in the audit log a gift is to take at most 1.2 times as long as with
+1,000. Each creator has had a gift before. The entries are in the chain, as they are in real life some seconds after
+the gift; nothing is being chained while gifts are measured. All are measured in turns.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ from flask import Flask
 from benchmarks import audit_log, economy, harness, places
 from benchmarks.economy import Size
 from benchmarks.harness import Sample, milliseconds
+from popoff.accounts import queries as accounts
 from popoff.accounts.models import User
 from popoff.embedded import Services
 from popoff.kernel.db import db
 from popoff.kernel.money import Minor
+from popoff.ledger import service as ledger
+from popoff.ledger.rules import Account, Kind
 from popoff.media.models import Post
 from popoff.rewards import gifts
 from popoff.web.transaction import transaction
@@ -44,15 +48,25 @@ CREATE TABLE bare_accounts (id bigint PRIMARY KEY, balance bigint NOT NULL);
 CREATE TABLE bare_gifts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, public_id text NOT NULL,
     giver_id bigint NOT NULL, creator_id bigint NOT NULL, post_id bigint NOT NULL, amount bigint NOT NULL,
     created_at timestamptz NOT NULL);
-CREATE TABLE bare_log (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, time timestamptz NOT NULL,
-    action text NOT NULL, actor text NOT NULL, subject text NOT NULL, amount bigint NOT NULL, data json NOT NULL);
+CREATE TABLE bare_log (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, public_id text NOT NULL,
+    time timestamptz NOT NULL, action text NOT NULL, actor text NOT NULL, subject text NOT NULL, amount bigint NOT NULL,
+    data json NOT NULL);
+CREATE UNIQUE INDEX ON bare_gifts (public_id);
+CREATE INDEX ON bare_gifts (giver_id, created_at);
+CREATE INDEX ON bare_gifts (creator_id, created_at);
+CREATE INDEX ON bare_gifts USING brin (created_at);
+CREATE UNIQUE INDEX ON bare_log (public_id);
+CREATE INDEX ON bare_log (action, id);
+CREATE INDEX ON bare_log (actor, id);
+CREATE INDEX ON bare_log (subject, id);
 INSERT INTO bare_accounts SELECT n, 1000000000 FROM generate_series(1, %d) AS n
 """
 PAY = "UPDATE bare_accounts SET balance = balance - %s WHERE id = %s"
 RECEIVE = "UPDATE bare_accounts SET balance = balance + %s WHERE id = %s"
 GIFT = """INSERT INTO bare_gifts (public_id, giver_id, creator_id, post_id, amount, created_at)
           VALUES (%s, %s, %s, %s, %s, now())"""
-NOTE = "INSERT INTO bare_log (time, action, actor, subject, amount, data) VALUES (now(), 'send_gift', %s, %s, %s, %s)"
+NOTE = """INSERT INTO bare_log (public_id, time, action, actor, subject, amount, data)
+          VALUES (%s, now(), 'send_gift', %s, %s, %s, %s)"""
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,14 @@ class Place:
                 )
             ).all()
         self._posts = [(row[0], row[1], row[2], row[3]) for row in posts]
+
+    def begin(self) -> None:
+        """Each creator has had a gift: the first one finds out who they are, and opens an account for them."""
+        creators = {creator_id: creator_ref for _, creator_id, creator_ref, _ in self._posts}
+        with self.app.app_context(), transaction():
+            ledger.lock(*(Account(Kind.GIFTS, creator_id) for creator_id in creators))
+            for creator_ref in creators.values():
+                accounts.id_of(creator_ref)
 
     def pairs(self, count: int) -> list[Pair]:
         chosen = []
@@ -118,7 +140,7 @@ def _write(connection: psycopg.Connection, pair: Pair, public_id: str) -> None:
     connection.execute(PAY, (AMOUNT, pair.giver_id), prepare=True)
     connection.execute(RECEIVE, (AMOUNT, pair.creator_id), prepare=True)
     connection.execute(GIFT, (public_id, pair.giver_id, pair.creator_id, pair.post_id, AMOUNT), prepare=True)
-    connection.execute(NOTE, (words[0], public_id, AMOUNT, words[1]), prepare=True)
+    connection.execute(NOTE, (public_id, words[0], public_id, AMOUNT, words[1]), prepare=True)
 
 
 @contextlib.contextmanager
@@ -134,7 +156,9 @@ def place(services: Services, entries: int) -> Iterator[Place]:
             connection.execute(BARE_TABLES % (2 * CREATORS))
             connection.commit()
             economy.settle(connection)
-        yield Place(app, entries, address)
+        place = Place(app, entries, address)
+        place.begin()
+        yield place
 
 
 def run(entries: Sequence[int], count: int, rounds: int, results: Path | None) -> tuple[float, float]:

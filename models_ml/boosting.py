@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import xgboost as xgb
 
 if TYPE_CHECKING:
+    import xgboost as xgb
     from distributed import Client
 
 FIXED = {"tree_method": "hist", "nthread": 1, "verbosity": 0}
@@ -43,6 +43,8 @@ def fit(
     settings = {**FIXED, **parameters}
     if client is not None:
         return _fit_on_cluster(rows, settings, rounds, client, progress)
+    import xgboost as xgb  # here, because it takes a second, and who only scores imports this module as well
+
     matrix = xgb.DMatrix(
         rows.features, rows.labels, weight=rows.weights, base_margin=rows.margins, feature_names=list(rows.names)
     )

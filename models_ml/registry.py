@@ -8,6 +8,9 @@ model by name, and keeps the versions of a model beside one another with `curren
 
 `load` believes nothing: the files must have the hashes that the card has, their features the card's names and order,
 the figures must reach the card's own floors, and the model must answer the card's probes as it did when it was made.
+And whoever is going to ask the model says what it `Needs`: a model made by other code is refused as well.
+
+XGBoost takes a second to import, and many only ask what is in use: it is imported where a booster is loaded or asked.
 """
 
 from __future__ import annotations
@@ -18,20 +21,24 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import xgboost as xgb
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 SHIPPED = Path(__file__).parent / "artifacts"
 """The store that comes with the code."""
 FORMAT = 1
 TOLERANCE = 1e-4
 """By how much a probe may be answered otherwise: another machine rounds otherwise."""
+_DAMAGED = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+"""What reading a card raises that has something else in a place than belongs there."""
 
 Matrix = npt.NDArray[np.float32]
 
@@ -65,6 +72,19 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What the code that asks a model takes for granted of it.
+
+    `features`: their names in their order; `boosters`: the names of those that it asks; `check`: raises when the card's
+    `parameters` are not what it reads there (LookupError, TypeError or ValueError).
+    """
+
+    features: Sequence[str]
+    boosters: Sequence[str] = ("model",)
+    check: Callable[[Mapping[str, Any]], object] | None = None
+
+
+@dataclass(frozen=True)
 class Model:
     """A model that passed its card's checks; `boosters` by the name of their file without its ending."""
 
@@ -81,12 +101,16 @@ class Model:
 
     def contributions(self, rows: Matrix, name: str = "model") -> npt.NDArray[np.float64]:
         """SHAP values of XGBoost itself, shape (n, features); in the units of the margin."""
+        import xgboost as xgb
+
         matrix = xgb.DMatrix(rows, feature_names=list(self.card.features))
         return np.asarray(self.boosters[name].predict(matrix, pred_contribs=True), dtype=np.float64)[:, :-1]
 
 
 def predict(booster: xgb.Booster, rows: Matrix, features: Sequence[str]) -> npt.NDArray[np.float64]:
     """Answers of a booster for rows of these features, shape (n,)."""
+    import xgboost as xgb
+
     return np.asarray(booster.predict(xgb.DMatrix(rows, feature_names=list(features))), dtype=np.float64)
 
 
@@ -118,16 +142,16 @@ def save(card: Card, boosters: Mapping[str, xgb.Booster], probes: Matrix, store:
     return whole
 
 
-def promote(model: str, version: str, store: Path) -> None:
+def promote(model: str, version: str, store: Path, needs: Needs | None = None) -> None:
     """Make a version the one in use, once it has passed its checks. Raises Refused, and the former one stays."""
-    load_version(model, version, store)
+    load_version(model, version, store, needs)
     pointer = store / model / "current"
     part = pointer.with_name(".current.part")
     part.write_text(version + "\n", encoding="utf-8")
     os.replace(part, pointer)
 
 
-def load(model: str, stores: Sequence[Path] = (SHIPPED,)) -> Model:
+def load(model: str, stores: Sequence[Path] = (SHIPPED,), needs: Needs | None = None) -> Model:
     """The model in use: from the first of the stores that has one which passes its checks. Raises Refused."""
     refusals = []
     for store in stores:
@@ -135,23 +159,36 @@ def load(model: str, stores: Sequence[Path] = (SHIPPED,)) -> Model:
         if not version:
             continue
         try:
-            return load_version(model, version, store)
+            return load_version(model, version, store, needs)
         except Refused as refusal:
             refusals.append(str(refusal))
     raise Refused(" ".join(refusals) or f"There is no model {model!r}: train it with `python -m models_ml.train`.")
 
 
 def in_use(model: str, stores: Sequence[Path] = (SHIPPED,)) -> str:
-    """The version that the first of the stores names as the one in use, unchecked; empty where none does."""
+    """The version that the first of the stores names as the one in use, unchecked; empty where none does.
+
+    What is no text is read as the name of a version that does not exist, so that it is refused and told.
+    """
     for store in stores:
         with contextlib.suppress(OSError):
-            if version := (store / model / "current").read_text(encoding="utf-8").strip():
+            if version := (store / model / "current").read_text(encoding="utf-8", errors="replace").strip():
                 return version
     return ""
 
 
-def load_version(model: str, version: str, store: Path) -> Model:
-    """A version of a model that passes its card's checks. Raises Refused."""
+def load_version(model: str, version: str, store: Path, needs: Needs | None = None) -> Model:
+    """A version of a model that passes its card's checks and has what is needed. Raises Refused, whatever is wrong."""
+    try:
+        found = _passed(model, version, store)
+        if needs is not None:
+            _check_needs(found, needs)
+    except _DAMAGED as error:
+        raise Refused(f"{model} {version!r} is damaged ({type(error).__name__}: {error}).") from error
+    return found
+
+
+def _passed(model: str, version: str, store: Path) -> Model:
     folder = store / model / version
     if not version or folder.parent != store / model or not (folder / "card.json").is_file():
         raise Refused(f"There is no version {version!r} of the model {model!r}.")
@@ -166,6 +203,23 @@ def load_version(model: str, version: str, store: Path) -> Model:
     for name, probe in card.probes.items():
         _check_probe(name, probe, boosters, card)
     return Model(card, boosters)
+
+
+def _check_needs(model: Model, needs: Needs) -> None:
+    if list(model.card.features) != list(needs.features):
+        raise Refused(f"{model.version} was made by other code: it has other features.")
+    if missing := set(needs.boosters) - set(model.boosters):
+        raise Refused(f"{model.version} was made by other code: it lacks {', '.join(sorted(missing))}.")
+    if needs.check is not None:
+        needs.check(model.card.parameters)
+
+
+def numbers(values: Any, count: int) -> npt.NDArray[np.float64]:
+    """Values of a card's parameters. Raises TypeError or ValueError unless they are so many finite numbers."""
+    read = np.asarray(values, dtype=np.float64)
+    if read.shape != (count,) or not np.isfinite(read).all():
+        raise ValueError(f"there are not {count} numbers")
+    return read
 
 
 def read_card(path: Path) -> Card:
@@ -183,6 +237,8 @@ def read_card(path: Path) -> Card:
 def _booster(path: Path, digest: str, card: Card) -> xgb.Booster:
     if path.suffix != ".ubj" or path.name != os.path.basename(path) or not path.is_file() or _sha256(path) != digest:
         raise Refused(f"{path.name} of {card.model} {card.version} is not the file that its card is about.")
+    import xgboost as xgb
+
     booster = xgb.Booster()
     try:
         booster.load_model(path)

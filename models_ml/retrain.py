@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models_ml import registry
-from models_ml.registry import Model, Refused
+from models_ml.registry import Model, Needs, Refused
 
 Numbers = npt.NDArray[np.float64]
 
@@ -34,7 +34,8 @@ class Judge:
     """By what versions of a model are compared.
 
     `answers(model, fresh)`: one number for each row; `figure(fresh, answers)`: how good they are, in one number;
-    `unit`: a column whose rows belong together and are drawn together (missing or empty: each row is on its own).
+    `unit`: a column whose rows belong together and are drawn together (missing or empty: each row is on its own);
+    `needs`: what `answers` takes for granted of a model.
     """
 
     measure: str
@@ -42,12 +43,14 @@ class Judge:
     figure: Callable[[pd.DataFrame, Numbers], float]
     higher_is_better: bool
     unit: str = ""
+    needs: Needs | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided about a candidate. `current` is None, and its figure NaN, when there was no model in use;
-    `certainty`: the share of resamples in which the candidate was better, NaN when it did not come to that."""
+    """What was decided about a candidate. `current` is None when there was no model in use; its figure is NaN then, and
+    when it could not answer; `certainty`: the share of resamples in which the candidate was better, NaN when it did not
+    come to that."""
 
     model: str
     candidate: str
@@ -78,20 +81,20 @@ def consider(
 
     The model in use is that of `store`, or of the first of `others` that has one. Surely better: by the judge's figure,
     and in SURE of RESAMPLES draws of the same units for both (`certainty`). A candidate that fails its card's checks,
-    or cannot answer with a finite figure, is refused and what is in use stays; where nothing is in use, a candidate
-    that passes is promoted. Without `promote` the verdict is the same, and carrying it out is left to the caller.
-    Raises ValueError for a model without a judge.
+    or cannot answer with a finite figure, is refused and what is in use stays; where nothing is in use, or what is
+    cannot answer, a candidate that passes is promoted. Without `promote` the verdict is the same, and carrying it out
+    is left to the caller. Raises ValueError for a model without a judge.
     """
     judge = judge or judge_of(model)
     known = Verdict(model, candidate_version, None, False, "", judge.measure, math.nan, math.nan, math.nan, len(fresh))
     current: Model | None = None
     try:
-        current = registry.load(model, [store, *others])
+        current = registry.load(model, [store, *others], judge.needs)
         known = replace(known, current=current.version)
     except Refused as refusal:
         nothing = str(refusal)
     try:
-        candidate = registry.load_version(model, candidate_version, store)
+        candidate = registry.load_version(model, candidate_version, store, judge.needs)
     except Refused as refusal:
         return replace(known, reason=f"Refused: {refusal}")
     units = _units(fresh, judge.unit)
@@ -108,9 +111,9 @@ def consider(
         known = replace(known, current_figure=known.candidate_figure, outcome="in_use")
         known = replace(known, reason="The candidate is already in use.")
     else:
-        known = _compared(known, fresh, theirs, judge.answers(current, fresh), judge, units, seed)
+        known = _compared(known, fresh, theirs, current, judge, units, seed)
     if known.promoted and promote:
-        registry.promote(model, candidate_version, store)
+        registry.promote(model, candidate_version, store, judge.needs)
     return known
 
 
@@ -118,17 +121,21 @@ def _compared(
     known: Verdict,
     fresh: pd.DataFrame,
     theirs: Numbers,
-    ours: Numbers,
+    current: Model,
     judge: Judge,
     units: Sequence[npt.NDArray[np.int64]],
     seed: int,
 ) -> Verdict:
-    """Whether the candidate's answers are surely better than those of the model in use."""
-    known = replace(
-        known,
-        current_figure=judge.figure(fresh, ours),
-        certainty=certainty(fresh, theirs, ours, judge, units, np.random.default_rng(seed)),
-    )
+    """Whether the candidate's answers are surely better than those of the model in use, if that has any."""
+    try:
+        ours = judge.answers(current, fresh)
+        known = replace(known, current_figure=judge.figure(fresh, ours))
+    except (Refused, ValueError) as error:  # not the frame's fault: the candidate could answer
+        return replace(known, promoted=True, outcome="first", reason=f"{known.current} cannot answer: {error}")
+    if not math.isfinite(known.current_figure):
+        return replace(known, promoted=True, outcome="first", reason=f"{known.current} has no finite figure.")
+    sure = certainty(fresh, theirs, ours, judge, units, np.random.default_rng(seed))
+    known = replace(known, certainty=sure)
     compared = (
         f"{known.measure} {known.candidate_figure:.4g} against {known.current_figure:.4g} of {known.current} on "
         f"{known.rows} fresh rows; better in {known.certainty:.1%} of resamples, {SURE:.0%} are needed"

@@ -158,7 +158,10 @@ def child_environment(settings: Settings) -> dict[str, str]:
 
 
 def programs(settings: Settings, environment: Mapping[str, str]) -> list[Program]:
-    """The web server, the workers of each queue, and the clockwork."""
+    """The web server, the workers of each queue, and the clockwork.
+
+    A worker that transcodes watches films when none waits to be transcoded.
+    """
     python = sys.executable
 
     def program(name: str, *argv: str, grace: float = 10.0) -> Program:
@@ -172,8 +175,8 @@ def programs(settings: Settings, environment: Mapping[str, str]) -> list[Program
         "--log-level", "warning", "wsgi:app",
     )  # fmt: skip
     workers = [
-        program(f"worker-{queue}-{number}", "workers.run", "worker", queue)
-        for queue, count in (("media", settings.media_workers), ("default", settings.job_workers))
+        program(f"worker-{queues[0]}-{number}", "workers.run", "worker", *queues)
+        for queues, count in ((("media", "films"), settings.media_workers), (("default",), settings.job_workers))
         for number in range(1, count + 1)
     ]
     return [program("schedule", "workers.run", "schedule"), *workers, web]

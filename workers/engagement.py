@@ -6,29 +6,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 import pandas as pd
-import structlog
+import xgboost  # noqa: F401 - takes a second: once where the worker starts, and not in each of its forks
 
 from models_ml import engagement
-from models_ml.engagement import learning
-from models_ml.registry import Refused
 from popoff.scoring import rules
 from popoff.scoring.rules import EngagementInputs, Scored, Scorer
 from workers import models
-
-log = structlog.get_logger()
 
 MODEL = "engagement"
 
 
 def scorer() -> Scorer:
     """Scores by the model in use, or by the rules when there is none that can be used, which is logged."""
-    model = models.in_use(MODEL)
+    model = models.in_use(MODEL, engagement.NEEDS)
     if model is None:
-        return rules.RULES
-    try:
-        learning.scale_of(model)
-    except Refused as refusal:
-        log.error("model_refused", model=MODEL, reason=str(refusal))
         return rules.RULES
 
     def score(posts: Mapping[int, EngagementInputs]) -> dict[int, Scored]:

@@ -8,7 +8,7 @@ import structlog
 
 import config
 from models_ml import registry
-from models_ml.registry import Model, Refused
+from models_ml.registry import Model, Needs, Refused
 
 log = structlog.get_logger()
 
@@ -18,11 +18,14 @@ def stores() -> tuple[Path, Path]:
     return config.current().models_folder, registry.SHIPPED
 
 
-def in_use(name: str) -> Model | None:
-    """The model to use now, or None when there is none that passes its checks; what was refused is logged."""
+def in_use(name: str, needs: Needs) -> Model | None:
+    """The model to use now, or None when there is none that passes its checks; what was refused is logged.
+
+    `needs`: what the code that will ask it takes for granted.
+    """
     own, shipped = stores()
     try:
-        model = registry.load(name, (own, shipped))
+        model = registry.load(name, (own, shipped), needs)
     except Refused as refusal:
         log.error("model_missing", model=name, reason=str(refusal))
         return None

@@ -11,8 +11,10 @@ import pandas as pd
 import structlog
 
 from models_ml import registry, retrain
-from models_ml.engagement import Unusable, train
+from models_ml.engagement import NEEDS, Unusable, train
+from models_ml.registry import Refused
 from models_ml.retrain import Verdict
+from popoff.audit import queries as log_of
 from popoff.audit import service as audit
 from popoff.kernel import clock
 from popoff.scoring import history
@@ -21,11 +23,12 @@ from workers.base import transaction
 
 log = structlog.get_logger()
 
+PROMOTED, REFUSED = "scoring.model_promoted", "scoring.model_refused"
 FRESH = timedelta(days=7)
 """What happened in the last days is kept from the candidate: on it, it is compared with the model in use."""
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 POSTS = 20_000
-"""The newest so many posts are looked at."""
+"""The newest so many posts are looked at: to learn, of those before the fresh days."""
 BATCH = 500
 SEED = 1
 NOT_LEARNT_HERE = {
@@ -44,6 +47,7 @@ def run() -> None:
 
 def learn_engagement() -> None:
     """Learn from moments whose outcome was known when the fresh days began, and compare on those within them."""
+    note_in_use()
     now = clock.now()
     cut = now - FRESH
     posts = _frame(EPOCH, cut)
@@ -54,18 +58,36 @@ def learn_engagement() -> None:
         log.info("model_not_retrained", model=engagement.MODEL, reason=str(reason))
         return
     verdict = retrain.consider(engagement.MODEL, card.version, _frame(cut, now), own, promote=False)
-    settle(verdict)
+    if verdict.outcome != "in_use":
+        settle(verdict)
+
+
+def note_in_use() -> None:
+    """Write into the audit log what of our own is in use, where that is not what it tells: the last run was cut short
+    between the change and its entry, or somebody changed it by hand."""
+    own, _ = models.stores()
+    try:
+        version = registry.load_version(engagement.MODEL, registry.in_use(engagement.MODEL, (own,)), own, NEEDS).version
+    except Refused:
+        return
+    with transaction():
+        told, _ = log_of.page(action=PROMOTED, limit=1)
+        if [entry.subject for entry in told] != [version]:
+            audit.record(
+                PROMOTED, actor=None, subject=version, data={"model": engagement.MODEL, "outcome": "found_in_use"}
+            )
 
 
 def settle(verdict: Verdict) -> None:
-    """Write the verdict into the audit log, and put the candidate in use when it is for that: both, or neither.
+    """Write the verdict into the audit log, and put the candidate in use when it is for that.
 
-    Raises Refused, with nothing written, when the candidate does not pass its checks after all.
+    A change that fails leaves no entry. One whose entry fails to be committed stays, and the next run writes its entry
+    (`note_in_use`). Raises Refused, with nothing written, when the candidate does not pass its checks after all.
     """
     own, _ = models.stores()
     with transaction():
         audit.record(
-            "scoring.model_promoted" if verdict.promoted else "scoring.model_refused",
+            PROMOTED if verdict.promoted else REFUSED,
             actor=None,
             subject=verdict.candidate,
             data={
@@ -80,7 +102,7 @@ def settle(verdict: Verdict) -> None:
             },
         )
         if verdict.promoted:
-            registry.promote(verdict.model, verdict.candidate, own)
+            registry.promote(verdict.model, verdict.candidate, own, NEEDS)
     log.info("model_considered", model=verdict.model, candidate=verdict.candidate, reason=verdict.reason)
 
 
@@ -89,7 +111,7 @@ def _frame(since: datetime, until: datetime) -> pd.DataFrame:
     rows, last = [], None
     for _ in range(POSTS // BATCH):
         with transaction():
-            post_ids = history.newest(last, BATCH)
+            post_ids = history.newest(last, BATCH, until)
             rows += history.moments(post_ids, since, until)
         if len(post_ids) < BATCH:
             break

@@ -83,8 +83,11 @@ class Worker(rq.Worker):
 
 
 def work(queues: Sequence[str]) -> None:
-    """Take jobs from these queues until told to stop. Waits for a Redis that is away."""
-    _prepare()
+    """Take jobs from these queues until told to stop, always from the first that has any.
+
+    Waits for a Redis that is away.
+    """
+    _prepare(queues)
     while True:
         try:
             worker = Worker(queues)
@@ -99,29 +102,30 @@ def work(queues: Sequence[str]) -> None:
 
 
 def burst() -> None:
-    """Do everything that is due, wait for what fails and comes back, and end when nothing is left.
+    """Do what somebody waits for, wait for what fails and comes back, and end when nothing of it is left.
 
     Raises redis.RedisError when the queue is away.
     """
-    _prepare()
-    worker = Worker(jobs.QUEUES)
+    _prepare(jobs.PROMPT)
+    worker = Worker(jobs.PROMPT)
     with application().app_context():
         while not worker.stopping:
             with transaction():
                 jobs.sweep()
-                left = jobs.unfinished()
+                left = jobs.unfinished(jobs.PROMPT)
             if not left:
                 return
             worker.run(burst=True)
             time.sleep(_RETRY_SECONDS / 4)
 
 
-def _prepare() -> None:
+def _prepare(queues: Sequence[str]) -> None:
     """What every work horse is to inherit, so that it starts at once."""
     scratch.sweep()
     application()
-    for name in jobs.JOBS:
-        load(name)
+    for name, job in jobs.JOBS.items():
+        if job.queue in queues:
+            load(name)
     logging.getLogger("rq.worker").addFilter(_shorten)
     logging.getLogger("rq.registry").setLevel(logging.ERROR)  # what RQ tidies up is only its own bookkeeping
 

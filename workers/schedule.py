@@ -36,6 +36,7 @@ RECURRING: dict[str, timedelta] = {
     "media.expire_uploads": timedelta(minutes=15),
     "accounts.purge_due": timedelta(minutes=15),
     "audit.checkpoint": timedelta(minutes=1),
+    "integrity.check": timedelta(seconds=30),
     "integrity.scan": timedelta(minutes=5),
     "audit.inspect": timedelta(days=1),
     "jobs.tidy": timedelta(hours=1),

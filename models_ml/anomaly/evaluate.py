@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from models_ml import registry
-from models_ml.anomaly import heldout, learn
+from models_ml.anomaly import heldout, learn, score
 from models_ml.anomaly.heldout import GROUPS
 from models_ml.anomaly.learn import PRECISION, Material, Trained, material
 from models_ml.anomaly.train import economies, measure
@@ -49,7 +49,7 @@ def evaluate(*, quick: bool) -> list[Figure]:
 
 def _shipped(people: int) -> list[Figure]:
     """The model that is shipped, on all kinds, in both views."""
-    model = registry.load("anomaly")
+    model = registry.load("anomaly", needs=score.NEEDS)
     test = learn.joined([material(1000 * SEED + 900 + index, people=people) for index in range(2)])
     found = measure(Trained(model.boosters["model"], dict(model.card.parameters)), test)
     figures = []

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from models_ml.anomaly.simulate import DAILY_LIMIT
@@ -146,20 +145,6 @@ def features(
         columns |= _limits(book, daily_limit) | _rings(book)
     frame = pd.DataFrame({name: columns.get(name, np.empty(0)) for name in NAMES}, index=gifts.index)
     return frame.astype(np.float32)
-
-
-def nearby(gifts: pd.DataFrame, giver: str) -> npt.NDArray[np.bool_]:
-    """Which gifts bear on what this person gives, shape (n,): without the others the answers about them are the same.
-
-    They are the gifts of, and to, whoever is within two gifts of the giver or of those the giver gave to: a ring has at
-    most six people.
-    """
-    givers, creators = gifts["giver"].to_numpy(), gifts["creator"].to_numpy()
-    known = np.union1d([giver], creators[givers == giver])
-    for _ in range(2):
-        touched = np.isin(givers, known) | np.isin(creators, known)
-        known = np.union1d(givers[touched], creators[touched])
-    return np.isin(givers, known) | np.isin(creators, known)
 
 
 def _amounts(book: _Book) -> dict[str, Floats]:

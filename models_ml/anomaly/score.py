@@ -14,18 +14,20 @@ makes a probability. There are two views, with weights and a threshold of their 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import xgboost as xgb
 
 from models_ml import registry
 from models_ml.anomaly.features import FEATURES, NAMES
 from models_ml.anomaly.windows import DAY, Ints, Series
 from models_ml.anomaly.words import COMPANY, WORDS
 from models_ml.registry import Matrix, Model
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 Floats = npt.NDArray[np.float64]
 DEPTHS = np.concatenate([[0.0], np.linspace(0.3, 4.0, 24)])
@@ -41,6 +43,21 @@ MOST_REASONS = 4
 ENOUGH = 1000
 """Gifts of a history below which nothing can be said: where everybody is new, new accounts are no sign."""
 _DIRECTIONS = np.array([feature.direction for feature in FEATURES.values()], dtype=np.float64)
+
+
+def _check(parameters: Mapping[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError for parameters that `judge` cannot use."""
+    for name, feature in FEATURES.items():
+        if feature.direction and len(np.asarray(parameters["tails"][name], dtype=np.float64)) != len(DEPTHS):
+            raise ValueError(f"the tail of {name} is not known at each depth")
+    for view in VIEWS:
+        curve = parameters["views"][view]
+        registry.numbers(curve["weights"], 4)
+        registry.numbers([curve["offset"], curve["threshold"]], 2)
+
+
+NEEDS = registry.Needs(NAMES, check=_check)
+"""What judging gifts takes for granted of a model."""
 
 
 class Bonds(NamedTuple):
@@ -89,6 +106,8 @@ def furthest(far: Floats) -> Floats:
 
 def looks(booster: xgb.Booster, rows: Matrix, knots: Mapping[str, list[float]]) -> Floats:
     """The two looks at each gift by itself: the booster's margin above LEAST, and the furthest tails; shape (n, 2)."""
+    import xgboost as xgb  # here, because it takes a second: a process may start without having to judge
+
     margin = booster.predict(xgb.DMatrix(rows, feature_names=NAMES), output_margin=True).astype(np.float64)
     far = np.sort(tails(rows, knots), axis=1)[:, -FURTHEST:].sum(axis=1)
     return np.column_stack([np.clip(margin, LEAST, MOST) - LEAST, far])
@@ -119,7 +138,7 @@ def judge(frame: pd.DataFrame, gifts: pd.DataFrame, model: Model | None = None, 
     `model`: the shipped one when none is given. Raises registry.Refused when there is none that passes its card's
     checks, KeyError when a column is missing.
     """
-    used = model or registry.load("anomaly")
+    used = model or registry.load("anomaly", needs=NEEDS)
     rows, curve = frame[NAMES].to_numpy(np.float32), _curve(used, view)
     evidence, chance = np.empty((0, 4)), np.empty(0)
     if len(rows):

@@ -20,7 +20,7 @@ from models_ml import registry
 from models_ml.anomaly import heldout, learn
 from models_ml.anomaly.features import FEATURES, NAMES
 from models_ml.anomaly.learn import PRECISION, Material, Trained, material
-from models_ml.anomaly.score import AT_ONCE, LATER
+from models_ml.anomaly.score import AT_ONCE, LATER, NEEDS
 from models_ml.anomaly.simulate import KINDS, PREVALENCE
 from models_ml.registry import Card
 
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> int:
         parameters={**trained.parameters, "units": {name: feature.unit for name, feature in FEATURES.items()}},
     )  # fmt: skip
     registry.save(card, {"model": trained.booster}, _probes(trained, test), options.store)
-    registry.promote("anomaly", card.version, options.store)
+    registry.promote("anomaly", card.version, options.store, NEEDS)
     print(pd.Series(metrics).round(4).to_string())
     print(f"{card.version} is in use in {options.store}")
     return 0

@@ -7,6 +7,7 @@ python -m models_ml.train engagement --data DIR
 """
 
 from models_ml.engagement.columns import Unusable
+from models_ml.engagement.learning import NEEDS
 from models_ml.engagement.scoring import score
 
-__all__ = ["Unusable", "score"]
+__all__ = ["NEEDS", "Unusable", "score"]

@@ -96,7 +96,7 @@ def on_folds(learnt: pd.DataFrame, moments: pd.DataFrame, seed: int = 1) -> list
 
 def evaluate(*, quick: bool, data: Path = kuairand.DATA) -> list[Figure]:
     """The table's lines. Without the real data its figures are those of the card, and say so."""
-    model = registry.load("engagement")
+    model = registry.load("engagement", needs=learning.NEEDS)
     found, source, folds = dict(model.card.metrics), " (card)", list[Figure]()
     with contextlib.suppress(FileNotFoundError):
         rows = kuairand.load(data)

@@ -20,4 +20,11 @@ def figure(fresh: pd.DataFrame, rates: Numbers) -> float:
     return float(measures.log_losses(fresh, rates).mean())
 
 
-JUDGE = Judge(measure="log loss of later likes", answers=answers, figure=figure, higher_is_better=False, unit="post")
+JUDGE = Judge(
+    measure="log loss of later likes",
+    answers=answers,
+    figure=figure,
+    higher_is_better=False,
+    unit="post",
+    needs=learning.NEEDS,
+)

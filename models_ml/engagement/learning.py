@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xgboost as xgb
 from scipy import special
 
 from models_ml import boosting, registry
@@ -22,6 +21,7 @@ from models_ml.engagement.features import CONSTRAINTS, FEATURES, features, offse
 from models_ml.engagement.priors import Numbers, Scale
 
 if TYPE_CHECKING:
+    import xgboost as xgb
     from distributed import Client
 
 PARAMETERS: Mapping[str, Any] = {
@@ -39,6 +39,14 @@ PARAMETERS: Mapping[str, Any] = {
 ROUNDS = 200
 PLATFORM = "platform"
 """The source of the posts that are scored; others are there to be measured on."""
+
+
+def _check(parameters: Mapping[str, Any]) -> None:
+    Scale.from_json(parameters["scales"][PLATFORM])
+
+
+NEEDS = registry.Needs(FEATURES, (PLATFORM,), _check)
+"""What scoring posts takes for granted of a model."""
 
 
 def learn(
@@ -59,7 +67,7 @@ def scale_of(model: registry.Model, source: str = PLATFORM) -> Scale:
     """A source's scale out of the model's card. Raises Refused when it has none."""
     try:
         return Scale.from_json(model.card.parameters["scales"][source])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise registry.Refused(f"{model.version} has no scale {source!r} in its card.") from error
 
 

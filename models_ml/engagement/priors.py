@@ -8,6 +8,7 @@ views at which a post's own figures weigh as much as what is usual. Mean and str
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -39,6 +40,10 @@ class Prior:
     mean: float
     strength: float
 
+    def __post_init__(self) -> None:
+        if not (0 < self.mean < math.inf and 0 < self.strength < math.inf):
+            raise ValueError("a prior has a mean and a strength above 0")
+
     def shrunk(self, total: Numbers, views: Numbers) -> Numbers:
         """The rate that is to be expected of posts with `total` in `views`."""
         return (total + self.mean * self.strength) / (views + self.strength)
@@ -63,9 +68,12 @@ class Scale:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Scale:
+        """Raises KeyError, TypeError or ValueError for anything but what `as_json` gives."""
         rates = {name: Prior(**values[name]) for name in ("likes", "comments", "shares", "watched")}
         spread = tuple(tuple(Prior(**prior) for prior in row) for row in values["spread"])
-        return cls(**rates, reputation=values["reputation"], spread=spread)
+        if [len(row) for row in spread] != [len(AUDIENCE_CENTRES)] * len(AGE_CENTRES):
+            raise ValueError("a scale has a prior for each age and audience")
+        return cls(**rates, reputation=float(values["reputation"]), spread=spread)
 
     def percentile(self, rate: Numbers, age_hours: Numbers, views: Numbers) -> Numbers:
         """The share of posts of this age and audience whose rate is below, 0..1; shapes (n,).

@@ -58,7 +58,7 @@ def score(frame: pd.DataFrame, model: registry.Model | None = None) -> pd.DataFr
 
 @lru_cache(maxsize=1)
 def _shipped() -> registry.Model:
-    return registry.load("engagement")
+    return registry.load("engagement", needs=learning.NEEDS)
 
 
 def _points(margin: Numbers, posts: pd.DataFrame, scale: Scale) -> Numbers:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xgboost as xgb
 
 from models_ml import boosting, registry
 from models_ml.engagement import columns, evaluate, kuairand, learning, measures, priors
@@ -26,6 +25,7 @@ from models_ml.engagement.features import FEATURES, features
 from models_ml.engagement.population import population
 
 if TYPE_CHECKING:
+    import xgboost as xgb
     from distributed import Client
 
 MODEL = "engagement"
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     for name, value in card.metrics.items():
         print(f"{name:<40} {value:.5f}")
     try:
-        registry.promote(MODEL, card.version, options.store)
+        registry.promote(MODEL, card.version, options.store, learning.NEEDS)
     except registry.Refused as refusal:
         sys.stderr.write(f"{refusal}\n")
         return 1

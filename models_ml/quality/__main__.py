@@ -9,17 +9,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models_ml.quality.measure import OutOfTime
 from models_ml.quality.score import score
 from models_ml.registry import SHIPPED, Refused
 
-UNREADABLE, NO_MODEL = os.EX_DATAERR, os.EX_CONFIG
+UNREADABLE, NO_MODEL, OUT_OF_TIME = os.EX_DATAERR, os.EX_CONFIG, os.EX_TEMPFAIL
 """Exit codes that tell what is wrong with the film from what is wrong with us, and both from an accident."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print scores, feedback, measurements and the model's version.
 
-    Or a sentence, and UNREADABLE when FILE cannot be read, NO_MODEL when there is no model that can be used.
+    Or a sentence, and UNREADABLE when FILE cannot be read, NO_MODEL when there is no model that can be used,
+    OUT_OF_TIME when the machine is too busy.
     """
     parser = argparse.ArgumentParser(prog="python -m models_ml.quality", description=__doc__)
     parser.add_argument("file", metavar="FILE")
@@ -32,6 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     except Refused as refusal:
         sys.stderr.write(f"{refusal}\n")
         return NO_MODEL
+    except OutOfTime as reason:
+        sys.stderr.write(f"{reason}\n")
+        return OUT_OF_TIME
     if made.unreadable:
         sys.stderr.write(f"{made.missing}\n")
         return UNREADABLE

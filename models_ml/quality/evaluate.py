@@ -163,7 +163,7 @@ def evaluate(*, quick: bool) -> list[Figure]:
     """The figures of the shipped model against what is asked of it."""
     named = os.environ.get("QUALITY_MEDIA")
     media = Path(named) if named else None
-    found = figures(registry.load(scoring.NAME), media, quick=quick)
+    found = figures(registry.load(scoring.NAME, needs=scoring.NEEDS), media, quick=quick)
     table = []
     for kind in degrade.KINDS:
         fall = -found[f"fall_{kind}"]

@@ -36,7 +36,9 @@ WINDOWS, WINDOW_SECONDS = 12, 3.0
 MAX_RUN = 4000
 MAX_FRAMES = 12_000
 SOUND_SECONDS = 120
-TIME_LIMIT = 90.0
+TIME_LIMIT, STALL_LIMIT = 90.0, 20.0
+"""Seconds by the clock: of all, and until the next bytes of the file are there."""
+LATE = "The film could not be measured in time."
 
 
 class Unreadable(Exception):
@@ -45,6 +47,10 @@ class Unreadable(Exception):
 
 class TooShort(Unreadable):
     """There is a film, but too little of it."""
+
+
+class OutOfTime(Exception):
+    """The machine was too slow or too busy for this film, about which that says nothing; one sentence."""
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Film:
 
 
 def measure(path: str | Path) -> dict[str, float]:
-    """All measurements of a film, NaN for those that it has not (no sound). Raises Unreadable or TooShort."""
+    """All measurements of a film, NaN for those that it has not (no sound). Raises Unreadable, TooShort, OutOfTime."""
     film = decode(path)
     return measurements(film)
 
@@ -88,15 +94,17 @@ def measurements(film: Film) -> dict[str, float]:
 
 
 def decode(path: str | Path) -> Film:
-    """Read what is measured of a film. Raises Unreadable or TooShort."""
+    """Read what is measured of a film. Raises Unreadable, TooShort, OutOfTime."""
     file = Path(path)
     if not file.is_file():
         raise Unreadable(f"{file.name} is not a file.")
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     until = time.monotonic() + TIME_LIMIT
     try:
-        with av.open(f"file:{os.path.abspath(file)}", container_options=options, timeout=20.0) as container:
+        with av.open(f"file:{os.path.abspath(file)}", container_options=options, timeout=STALL_LIMIT) as container:
             return _read(container, until)
+    except av.error.ExitError as error:  # FFmpeg gave up waiting for the file
+        raise OutOfTime(LATE) from error
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         raise Unreadable(f"{file.name} cannot be read as a film ({_plain(error)}).") from error
 
@@ -132,9 +140,11 @@ def _read(container: Any, until: float) -> Film:
             elif not reader.take(frame, start, end):
                 break
         reader.end_run()
-        if reader.decoded > MAX_FRAMES or time.monotonic() > until:
+        if reader.decoded > MAX_FRAMES:
             break
     film.seconds = reader.last + (1 / film.frame_rate if film.frame_rate > 0 else 0.0)
+    if reader.is_cut:
+        film.seconds = max(film.seconds, said)
     if not reader.decoded or not film.details:
         raise Unreadable("No picture of the film can be decoded.")
     if film.seconds < MIN_SECONDS:
@@ -152,11 +162,15 @@ def _windows(said: float) -> list[tuple[float, float]]:
 
 
 def _frames(container: Any, streams: list[Any], until: float) -> Iterator[Any]:
-    """Frames as they come; damaged packets are passed over, and the time is limited."""
+    """Frames as they come; damaged packets are passed over. Raises OutOfTime."""
     packets = container.demux(streams)
-    while time.monotonic() < until:
+    while True:
+        if time.monotonic() > until:
+            raise OutOfTime(LATE)
         try:
             packet = next(packets)
+        except av.error.ExitError:
+            raise
         except (StopIteration, av.error.FFmpegError):
             return
         try:
@@ -166,10 +180,10 @@ def _frames(container: Any, streams: list[Any], until: float) -> Iterator[Any]:
 
 
 class _Reader:
-    """Takes pictures: all of them small, some of them whole."""
+    """Takes pictures: all of them small, some of them whole. `is_cut`: there were more than may be taken."""
 
     def __init__(self, film: Film, said: float):
-        self.film, self.decoded, self.last = film, 0, 0.0
+        self.film, self.decoded, self.last, self.is_cut = film, 0, 0.0, False
         self._step = max(said, 0.1) / (FEW_PICTURES if said < 6 else PICTURES)
         self._next = 0.0
         self._former: Any = None
@@ -182,6 +196,7 @@ class _Reader:
         """Look at a picture; False when the window is over."""
         self.decoded += 1
         if frame.width * frame.height > MAX_PIXELS or self.decoded > MAX_FRAMES or len(self._times) >= MAX_RUN:
+            self.is_cut = True
             return False
         at = frame.time
         if at is None:

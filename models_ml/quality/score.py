@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from models_ml import registry
 from models_ml.quality import words
-from models_ml.quality.causes import LEARNT, RULES
+from models_ml.quality.causes import FEATURES, LEARNT, RULES
 from models_ml.quality.measure import TooShort, Unreadable, measure
 
 PARTS = ("communityGuidelines", "education", "delivery", "audioVisual", "length")
@@ -22,6 +23,16 @@ LEAST_POINTS = 2.0
 """and those that cost at least this."""
 DOUBT = 1.5
 """What a booster predicts is taken to this power: a slight suspicion costs little."""
+
+
+def _check(parameters: Mapping[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError for parameters that `judge` cannot use."""
+    for cause in LEARNT:
+        registry.numbers(parameters["clean_contributions"][cause.name], len(FEATURES))
+
+
+NEEDS = registry.Needs(FEATURES, [cause.name for cause in LEARNT], _check)
+"""What judging films takes for granted of a model."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +69,14 @@ def score(
     """Measure and judge a film. Never raises for a bad file: what cannot be read or is too short is not scored, and
     that needs no model.
 
-    Raises registry.Refused when there is no model that can be used.
+    Raises registry.Refused when there is no model that can be used, measure.OutOfTime when the machine is too busy.
     """
     try:
         measured = measure(path)
     except Unreadable as reason:
         version = registry.in_use(NAME, stores)
         return _not_scored(str(reason), version, unreadable=not isinstance(reason, TooShort))
-    return judge(measured, registry.load(NAME, stores), caption, tags, transcript)
+    return judge(measured, registry.load(NAME, stores, NEEDS), caption, tags, transcript)
 
 
 def judge(

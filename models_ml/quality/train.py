@@ -26,7 +26,7 @@ import xgboost as xgb
 from models_ml import registry
 from models_ml.quality import degrade, material, measure, sound
 from models_ml.quality.causes import FEATURES, LEARNT, Cause
-from models_ml.quality.score import NAME
+from models_ml.quality.score import NAME, NEEDS
 
 Numbers = npt.NDArray[np.float64]
 
@@ -265,7 +265,7 @@ def write(
     card = registry.Card(**{**card.__dict__, "metrics": metrics, "floors": floors})
     probes = matrix([*pictures[:: max(1, len(pictures) // 4)][:4], *heard[:: max(1, len(heard) // 4)][:4]])
     saved = registry.save(card, boosters, probes, options.store)
-    registry.promote(NAME, saved.version, options.store)
+    registry.promote(NAME, saved.version, options.store, NEEDS)
     return saved
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -40,6 +41,23 @@ def user_not_found() -> NotFound:
 
 def by_public_id(public_id: UUID) -> User | None:
     return db.session.scalars(sa.select(User).where(User.public_id == public_id)).one_or_none()
+
+
+def id_of(public_id: UUID) -> int | None:
+    """The number of a person, remembered: it never changes. Whether they are still here is another question."""
+    try:
+        return _id_of(public_id)
+    except LookupError:
+        return None
+
+
+@functools.lru_cache(maxsize=65_536)
+def _id_of(public_id: UUID) -> int:
+    """Raises LookupError, which is not remembered: they may sign up next."""
+    user_id = db.session.scalar(sa.select(User.id).where(User.public_id == public_id))
+    if user_id is None:
+        raise LookupError
+    return user_id
 
 
 def by_ids(user_ids: Iterable[int]) -> dict[int, User]:

@@ -50,7 +50,7 @@ JOBS: dict[str, JobSpec] = {
     "accounts.purge": JobSpec("workers.lifecycle:purge_account"),
     "accounts.purge_due": JobSpec("workers.lifecycle:purge_due_accounts"),
     "scoring.rescore": JobSpec("workers.rescore:run"),
-    "scoring.film": JobSpec("workers.quality:run", queue="media", timeout=600),
+    "scoring.film": JobSpec("workers.quality:run", queue="films", timeout=600),
     "scoring.watch_again": JobSpec("workers.quality:watch_again"),
     "scoring.rescore_moved": JobSpec("workers.rescore:rescore_moved", timeout=1800),
     "scoring.retrain": JobSpec("workers.retrain:run", timeout=7200),
@@ -59,11 +59,13 @@ JOBS: dict[str, JobSpec] = {
     "audit.checkpoint": JobSpec("workers.audit:checkpoint"),
     "audit.inspect": JobSpec("workers.audit:inspect", timeout=7200),
     "integrity.scan": JobSpec("workers.integrity:scan", timeout=1800),
-    "integrity.check": JobSpec("workers.integrity:check"),
+    "integrity.check": JobSpec("workers.integrity:check", timeout=1800),
     "rewards.close": JobSpec("workers.rewards:close", timeout=3600),
     "jobs.tidy": JobSpec("workers.lifecycle:tidy"),
 }
-QUEUES = ("media", "default")
+QUEUES = ("media", "default", "films")
+PROMPT = ("media", "default")
+"""Somebody waits for these. What is in the others is done when there is time, however late that is."""
 
 LEASE = timedelta(seconds=30)
 """How long a worker may stay silent before its job goes to another."""
@@ -229,9 +231,15 @@ def _free(now: datetime) -> sa.ColumnElement[bool]:
     )
 
 
-def unfinished() -> int:
-    """Jobs that are neither done nor dead."""
-    return db.session.scalar(sa.select(sa.func.count()).where(Job.state.in_(["ready", "running"]))) or 0
+def unfinished(queues: Iterable[str] = QUEUES) -> int:
+    """Jobs of these queues that are neither done nor dead."""
+    left = sa.select(sa.func.count()).where(Job.state.in_(["ready", "running"]), _of(queues))
+    return db.session.scalar(left) or 0
+
+
+def _of(queues: Iterable[str]) -> sa.ColumnElement[bool]:
+    """A job that takes one of these queues."""
+    return Job.name.in_([name for name, spec in JOBS.items() if spec.queue in queues])
 
 
 def dead() -> Sequence[Job]:
@@ -240,14 +248,20 @@ def dead() -> Sequence[Job]:
 
 
 def overdue(by: timedelta) -> Sequence[Job]:
-    """Jobs that have been due for so long and are in nobody's hands, the oldest first."""
-    return db.session.scalars(sa.select(Job).where(_free(clock.now() - by)).order_by(Job.id)).all()
+    """Jobs that should be done soon, have been due for so long and are in nobody's hands, the oldest first."""
+    return db.session.scalars(sa.select(Job).where(_free(clock.now() - by), _of(PROMPT)).order_by(Job.id)).all()
 
 
 def last_staged(names: Iterable[str]) -> dict[str, datetime]:
     """When a job of each of these names was staged last, as far as the outbox remembers."""
     last = sa.select(Job.name, sa.func.max(Job.created_at)).where(Job.name.in_(list(names))).group_by(Job.name)
     return dict(db.session.execute(last).all())
+
+
+def last_done(name: str) -> datetime | None:
+    """When the latest job of this name that is done was staged, as far as the outbox remembers."""
+    done = sa.select(Job.created_at).where(Job.name == name, Job.state == "done")
+    return db.session.scalar(done.order_by(Job.id.desc()).limit(1))
 
 
 def claim(job_id: int) -> Job | None:

@@ -12,6 +12,5 @@ from popoff.audit.verify import FORMAT, footer_line
 def export(checkpoint: Checkpoint) -> Iterator[bytes]:
     """The lines of an export of the entries under `checkpoint`, in pieces of a few thousand lines."""
     yield b'{"format":"%b","key":"%b"}\n' % (FORMAT.encode(), checkpoint.key.encode())
-    for block in queries.stored(0, checkpoint.size):
-        yield block.lines
+    yield from queries.stored_lines(checkpoint.size)
     yield footer_line(checkpoint.note)

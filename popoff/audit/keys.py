@@ -53,7 +53,10 @@ def _signer(given: str, home: Path) -> Signer:
 def pseudonym(owner_id: int) -> str:
     """The name of a person in the log. Raises config.SettingError."""
     settings = config.current()
-    return rules.pseudonym(_pseudonym_secret(settings.audit_pseudonym_key, settings.home), owner_id)
+    return _pseudonym(_pseudonym_secret(settings.audit_pseudonym_key, settings.home), owner_id)
+
+
+_pseudonym = functools.lru_cache(maxsize=65_536)(rules.pseudonym)
 
 
 @functools.lru_cache(maxsize=4)

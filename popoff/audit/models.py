@@ -43,6 +43,13 @@ class EntryRow(Base):
         sa.Index("ix_audit_entries_action", "action", "id"),
         sa.Index("ix_audit_entries_actor", "actor", "id", postgresql_where=sa.text("actor IS NOT NULL")),
         sa.Index("ix_audit_entries_subject", "subject", "id", postgresql_where=sa.text("subject <> ''")),
+        sa.Index(
+            "ix_audit_entries_received",
+            sa.text("coalesce(data->>'creator', data->>'wallet')"),
+            "action",
+            "public_id",
+            postgresql_where=sa.text("action IN ('send_gift', 'wallet_grant')"),
+        ),
     )
 
 

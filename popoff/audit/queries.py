@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -37,15 +36,6 @@ canonical_text: sa.ColumnElement[str] = sa.literal_column(
 _line: sa.ColumnElement[str] = sa.literal_column(
     """',"hash":"' || encode(audit_chain.hash, 'hex') || '","seq":' || audit_chain.seq || E'}\\n'""", sa.Text
 )
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Entries of the chain from one place on, as stored: their lines, their hashes and previous hashes in a row."""
-
-    lines: bytes
-    hashes: bytes
-    prev_hashes: bytes
 
 
 def page(
@@ -131,20 +121,15 @@ def tip() -> tuple[int, bytes | None]:
     return (0, None) if last is None else (last.seq + 1, last.hash)
 
 
-def stored(first: int, size: int) -> Iterator[Stored]:
-    """The chain from `first` on, up to `size` entries in all, in blocks, read as it is stored."""
-    part = sa.select(
-        sa.func.string_agg(
-            sa.literal('{"entry":').concat(canonical_text).concat(_line), sa.literal_column("''::text ORDER BY seq")
-        ),
-        sa.func.string_agg(Link.hash, sa.literal_column("''::bytea ORDER BY seq")),
-        sa.func.string_agg(Link.prev_hash, sa.literal_column("''::bytea ORDER BY seq")),
-    ).select_from(sa.join(Link, EntryRow, Link.entry_id == EntryRow.id))
-    for start in range(first, size, BLOCK):
-        lines, hashes, prev_hashes = db.session.execute(
-            part.where(Link.seq >= start, Link.seq < min(start + BLOCK, size))
-        ).one()
-        yield Stored((lines or "").encode(), hashes or b"", prev_hashes or b"")
+def stored_lines(size: int) -> Iterator[bytes]:
+    """The first `size` entries of the chain as the lines of an export, in blocks, read as they are stored."""
+    line = sa.literal('{"entry":').concat(canonical_text).concat(_line)
+    part = sa.select(sa.func.string_agg(line, sa.literal_column("''::text ORDER BY seq"))).select_from(
+        sa.join(Link, EntryRow, Link.entry_id == EntryRow.id)
+    )
+    for start in range(0, size, BLOCK):
+        lines = db.session.scalar(part.where(Link.seq >= start, Link.seq < min(start + BLOCK, size)))
+        yield (lines or "").encode()
 
 
 def latest_checkpoint() -> Checkpoint | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
@@ -138,4 +137,4 @@ def public_id(moment: datetime, entropy: bytes) -> str:
 
 def pseudonym(secret: bytes, owner_id: int) -> str:
     """The name of a person in the log: 128 bits that only the holder of `secret` can lead back to an id."""
-    return hmac.new(secret, b"popoff audit actor %d" % owner_id, hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(secret, b"popoff audit actor %d" % owner_id, "sha256").hex()[:32]

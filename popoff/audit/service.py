@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.postgresql import JSON as JSON_TEXT
 from sqlalchemy.dialects.postgresql import insert
 
 from popoff.audit import keys, queries, rules
@@ -16,7 +15,7 @@ from popoff.audit.rules import Checkpoint, Entry
 from popoff.audit.verify import GENESIS, TILE, TreeHead, leaf_hash, levels
 from popoff.kernel import clock
 from popoff.kernel.canonical import JSON
-from popoff.kernel.db import db
+from popoff.kernel.db import db, execute_sql
 from popoff.kernel.errors import DomainError
 from popoff.kernel.money import Minor
 
@@ -27,9 +26,10 @@ SEQUENCER_LOCK = 7_061_103
 pseudonym = keys.pseudonym
 """The name of a person in the log: for people in `subject` or `data`, whose ids would give them away."""
 
-_INSERT = sa.insert(EntryRow.__table__).values(  # type: ignore[arg-type]
-    data=sa.cast(sa.bindparam("json", type_=sa.Text), JSON_TEXT)
-)
+_COLUMNS = "public_id, time, action, actor, subject, amount, data"
+_VALUES = """%({0}_id)s, %({0}_time)s::timestamptz, %({0}_action)s, %({0}_actor)s::text,
+    %({0}_subject)s, %({0}_amount)s::bigint, %({0}_data)s::json"""
+_INSERT = f"INSERT INTO audit_entries ({_COLUMNS}) VALUES ({_VALUES.format('entry')})"  # noqa: S608 - our constants
 
 
 class Rewritten(DomainError):
@@ -37,6 +37,31 @@ class Rewritten(DomainError):
 
     code = "audit_rewritten"
     message = "The audit log does not continue its last checkpoint. Run `popoff audit verify`."
+
+
+def entry(
+    action: str,
+    *,
+    actor: int | None,
+    subject: str = "",
+    amount: Minor | None = None,
+    data: Mapping[str, JSON] | None = None,
+) -> Entry:
+    """An entry that is not written yet: `actor` (a person's id; None: the platform) did `action` to `subject`.
+
+    `action` is `room.what_happened`; `subject` is the id of what it is about; `data` holds ids and numbers, and
+    people only by their `pseudonym`. Raises ValueError for anything else, which is a mistake of the caller.
+    """
+    now = clock.now()
+    return Entry(
+        id=rules.public_id(now, os.urandom(10)),
+        time=now,
+        action=rules.check_action(action),
+        actor=None if actor is None else pseudonym(actor),
+        subject=rules.check_subject(subject),
+        amount=amount,
+        data=data or {},
+    )
 
 
 def record(
@@ -47,34 +72,30 @@ def record(
     amount: Minor | None = None,
     data: Mapping[str, JSON] | None = None,
 ) -> Entry:
-    """Add an entry to this transaction: `actor` (a person's id; None: the platform) did `action` to `subject`.
+    """Add an `entry` to this transaction. Raises ValueError."""
+    made = entry(action, actor=actor, subject=subject, amount=amount, data=data)
+    execute_sql(_INSERT, _columns(made, "entry"))
+    return made
 
-    `action` is `room.what_happened`; `subject` is the id of what it is about; `data` holds ids and numbers, and
-    people only by their `pseudonym`. Raises ValueError for anything else, which is a mistake of the caller.
-    """
-    now = clock.now()
-    entry = Entry(
-        id=rules.public_id(now, os.urandom(10)),
-        time=now,
-        action=rules.check_action(action),
-        actor=None if actor is None else pseudonym(actor),
-        subject=rules.check_subject(subject),
-        amount=amount,
-        data=data or {},
+
+def beside(made: Entry, name: str, source: str) -> tuple[str, dict[str, object]]:
+    """SQL that adds an entry for each row of `source`, as `name`: a part of another statement, and its values."""
+    return (
+        f"{name} AS (INSERT INTO audit_entries ({_COLUMNS}) SELECT {_VALUES.format(name)} FROM {source})",  # noqa: S608
+        _columns(made, name),
     )
-    db.session.execute(
-        _INSERT,
-        {
-            "public_id": entry.id,
-            "time": entry.time,
-            "action": entry.action,
-            "actor": entry.actor,
-            "subject": entry.subject,
-            "amount": amount,
-            "json": rules.check_data(entry.data),
-        },
-    )
-    return entry
+
+
+def _columns(made: Entry, name: str) -> dict[str, object]:
+    return {
+        f"{name}_id": made.id,
+        f"{name}_time": made.time,
+        f"{name}_action": made.action,
+        f"{name}_actor": made.actor,
+        f"{name}_subject": made.subject,
+        f"{name}_amount": made.amount,
+        f"{name}_data": rules.check_data(made.data),
+    }
 
 
 _CHAIN = sa.text("""
@@ -148,8 +169,8 @@ def checkpoint() -> Checkpoint:
     Nothing is signed that does not continue what was signed before: raises Rewritten.
     """
     signer = keys.signer()
-    size, _ = queries.tip()
     latest = queries.latest_checkpoint()
+    size, _ = queries.tip()  # read after: a checkpoint that another one signs meanwhile may reach further
     if latest is not None:
         if latest.size > size or queries.root(latest.size) != latest.root:
             raise Rewritten

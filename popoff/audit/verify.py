@@ -38,7 +38,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 FORMAT = "popoff-audit-1"
 GENESIS = bytes(32)
@@ -47,6 +47,8 @@ BLOCK = 4096
 TILE = 256
 
 _sha256 = hashlib.sha256
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 class Damaged(Exception):
@@ -97,18 +99,10 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
     """Whether `proof` shows that the leaf with hash `leaf` is at `index` in the tree of `size` (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size or len(leaf) != 32:
         return False
-    node, last, result = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            return False
-        if node & 1 or node == last:
-            result = node_hash(sibling, result)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            result = node_hash(result, sibling)
-        node, last = node >> 1, last >> 1
-    return last == 0 and result == root
+    sides, result = _sides(index, size - 1), leaf
+    for sibling, to_the_left in zip(proof, sides, strict=False):
+        result = node_hash(sibling, result) if to_the_left else node_hash(result, sibling)
+    return len(proof) == len(sides) and result == root
 
 
 def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
@@ -117,26 +111,29 @@ def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, pro
         return False
     if old == new:
         return not proof and old_root == new_root
-    path = list(proof)
-    if old & (old - 1) == 0:
-        path.insert(0, old_root)
-    if not path:
-        return False
+    path = [old_root, *proof] if old & (old - 1) == 0 else proof
     node, last = old - 1, new - 1
     while node & 1:
         node, last = node >> 1, last >> 1
+    sides = _sides(node, last)
+    if len(path) != len(sides) + 1:
+        return False
     first = second = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if node & 1 or node == last:
-            first, second = node_hash(sibling, first), node_hash(sibling, second)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            second = node_hash(second, sibling)
+    for sibling, to_the_left in zip(path[1:], sides, strict=True):
+        first = node_hash(sibling, first) if to_the_left else first
+        second = node_hash(sibling, second) if to_the_left else node_hash(second, sibling)
+    return first == old_root and second == new_root
+
+
+def _sides(node: int, last: int) -> list[bool]:
+    """Whether each hash of a proof stands to the left, from a node among those up to `last` to the root over them."""
+    sides = []
+    while last:
+        sides.append(node & 1 == 1 or node == last)
+        while sides[-1] and node and not node & 1:
+            node, last = node >> 1, last >> 1
         node, last = node >> 1, last >> 1
-    return last == 0 and first == old_root and second == new_root
+    return sides
 
 
 # Ed25519 (RFC 8032): verification only, where no secret can leak through time
@@ -151,11 +148,8 @@ _Point = tuple[int, int, int, int]
 
 def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether `signature` (64 bytes) is one of `message` by the holder of `public_key` (32 bytes)."""
-    key = _point(public_key)
-    if key is None or len(signature) != 64:
-        return False
-    scalar = int.from_bytes(signature[32:], "little")
-    if scalar >= _ORDER:
+    key, scalar = _point(public_key), int.from_bytes(signature[32:], "little")
+    if key is None or len(signature) != 64 or scalar >= _ORDER:
         return False
     digest = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little")
     x, y, z, t = key
@@ -164,11 +158,9 @@ def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> boo
 
 
 def _point(data: bytes) -> _Point | None:
-    if len(data) != 32:
-        return None
     number = int.from_bytes(data, "little")
     y, sign = number & ((1 << 255) - 1), number >> 255
-    if y >= _P:
+    if len(data) != 32 or y >= _P:
         return None
     square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
     x = pow(square, (_P + 3) // 8, _P)
@@ -176,8 +168,7 @@ def _point(data: bytes) -> _Point | None:
         x = x * _ROOT_OF_MINUS_ONE % _P
     if x * x % _P != square or (x == 0 and sign):
         return None
-    if x & 1 != sign:
-        x = _P - x
+    x = x if x & 1 == sign else _P - x
     return x, y, 1, x * y % _P
 
 
@@ -287,57 +278,67 @@ def _decoded(text: str) -> bytes:
 
 
 class Lines(NamedTuple):
-    """Lines to be checked from entry `first` on, the hash stated before them, and the sizes whose roots are wanted."""
+    """Lines to be checked from entry `first` on, the hash stated before them, and the sizes whose roots are wanted.
+
+    Instead of the lines: the file that another process finds them in, from which byte on, and how many.
+    """
 
     first: int
     before: bytes
-    lines: Sequence[bytes]
+    lines: Sequence[bytes] | tuple[str, int, int]
     sizes: Sequence[int] = ()
 
 
 class Checked(NamedTuple):
-    """What came of it: the roots over the block's leaves, all of them (`root`) and up to the wanted sizes."""
+    """What came of it: the roots of the tree within the block, at its end and up to the wanted sizes."""
 
-    first: int
     entries: int
-    problem: str = ""
-    root: bytes = b""
+    problems: Sequence[str] = ()
     roots: Mapping[int, bytes] = {}
     tiles: Sequence[bytes] = ()
 
 
-def check_block(block: Lines) -> Checked:
-    """Hash the lines again and compare every byte of them with what it must be."""
-    previous, sha256, hexlify = block.before, _sha256, binascii.hexlify
-    leaves = []
-    for seq, line in enumerate(block.lines, block.first):
-        tail = b'","seq":%d}\n' % seq
-        previous = sha256(b"\x00" + previous + line[9 : -73 - len(tail)]).digest()
-        if line[:9] != b'{"entry":' or not line.endswith(b',"hash":"' + hexlify(previous) + tail):
-            return Checked(block.first, len(block.lines), _explain(seq, line))
-        leaves.append(previous)
-    grown = levels(leaves)
-    return Checked(
-        block.first,
-        len(leaves),
-        root=root_of(grown, len(leaves)),
-        roots={size: root_of(grown, size - block.first) for size in block.sizes},
-        tiles=grown[8][: len(leaves) // TILE] if len(leaves) >= TILE else (),
-    )
-
-
+_LINE = b'{"entry":%b,"hash":"%b","seq":%d}\n'
 _TAIL = re.compile(rb'"hash":"([0-9a-f]{64})","seq":([0-9]{1,18})\}\n\Z')
 
 
-def _stated_hash(line: bytes) -> bytes:
-    found = _TAIL.search(line)
-    return bytes.fromhex(found[1].decode()) if found else b""
+def check_lines(block: Lines) -> Checked:
+    """Hash the entries again, write their lines anew with these hashes, and compare them byte for byte."""
+    lines = _read(*block.lines) if isinstance(block.lines, tuple) else block.lines
+    previous, sha256, hexlify, leaves = block.before, _sha256, binascii.hexlify, list[bytes]()
+    longer = 10 ** len(str(block.first))
+    end = len(b'{"entry":') - len(_LINE % (b"", b"0" * 64, block.first))
+    for seq, line in enumerate(lines, block.first):
+        if seq == longer:
+            longer, end = longer * 10, end - 1
+        entry = line[9:end]
+        previous = sha256(b"\x00" + previous + entry).digest()
+        if line != _LINE % (entry, hexlify(previous), seq):
+            stated = _TAIL.search(line)
+            return Checked(len(lines), [explain(seq, int(stated[2]) if stated else seq)])
+        leaves.append(previous)
+    return planted(block.first, leaves, block.sizes)
 
 
-def _explain(seq: int, line: bytes) -> str:
-    found = _TAIL.search(line)
-    if found and int(found[2]) != seq:
-        return f"where entry {seq} should be stands entry {int(found[2])}"
+def _read(path: str, start: int, count: int) -> list[bytes]:
+    with open(path, "rb", buffering=1 << 20) as file:
+        file.seek(start)
+        lines = list(itertools.islice(file, count))
+    if len(lines) < count:
+        raise Damaged("the export was cut off while it was read")
+    return lines
+
+
+def planted(first: int, leaves: Sequence[bytes], sizes: Sequence[int]) -> Checked:
+    """The part of the tree over a block of checked leaves."""
+    grown = levels(leaves)
+    roots = {end: root_of(grown, end - first) for end in (*sizes, first + len(leaves))}
+    return Checked(len(leaves), roots=roots, tiles=grown[8] if len(grown) > 8 else ())
+
+
+def explain(seq: int, stated: int) -> str:
+    if stated != seq:
+        return f"where entry {seq} should be stands entry {stated}"
     return f"entry {seq} was changed, or one was removed or inserted before it"
 
 
@@ -350,27 +351,14 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def check_chain(
-    blocks: Iterable[Lines],
-    heads: Sequence[TreeHead] = (),
-    *,
-    processes: int = 1,
-    see: Callable[[Checked], None] = lambda checked: None,
-) -> Report:
-    """Check consecutive blocks, and that the tree has the roots which signed tree heads say; `see` gets each block.
-
-    Goes on after damage with the next block, trusting the hash that is stated before it, so as to find all of it.
-    """
-    report, full_blocks = Report(), []
-    rests: dict[int, bytes] = {}
-    for checked in _in_order(check_block, blocks, processes):
+def check_chain(blocks: Iterable[Checked], heads: Sequence[TreeHead] = ()) -> Report:
+    """Put checked blocks together, damaged ones as well, and see that the tree has the roots which `heads` say."""
+    report, full_blocks, rests = Report(), list[bytes](), dict[int, bytes]()
+    for checked in blocks:
         report.entries += checked.entries
-        if checked.problem:
-            report.problems.append(checked.problem)
-        full_blocks.append(checked.root)
+        report.problems += checked.problems
         rests.update(checked.roots)
-        rests[report.entries] = checked.root
-        see(checked)
+        full_blocks.append(rests.get(report.entries, b""))
     grown = levels(full_blocks)
 
     def root_at(size: int) -> bytes:
@@ -387,15 +375,15 @@ def check_chain(
     return report
 
 
-def _in_order(check: Callable[[Lines], Checked], blocks: Iterable[Lines], processes: int) -> Iterator[Checked]:
-    """`map(check, blocks)`; from the ninth block on with several processes, each a few blocks ahead."""
+def in_order(check: Callable[[_In], _Out], blocks: Iterable[_In], processes: int, alone: int = 2) -> Iterator[_Out]:
+    """`map(check, blocks)`; with several processes after so many blocks `alone`, each a few blocks ahead."""
     remaining = iter(blocks)
-    yield from map(check, itertools.islice(remaining, 8 if processes > 1 else None))
-    ninth = next(remaining, None)
-    if ninth is None:
+    yield from map(check, itertools.islice(remaining, alone if processes > 1 else None))
+    following = next(remaining, None)
+    if following is None:
         return
     with ProcessPoolExecutor(processes) as pool:
-        ahead = deque([pool.submit(check, ninth)])
+        ahead = deque([pool.submit(check, following)])
         for block in remaining:
             ahead.append(pool.submit(check, block))
             if len(ahead) > 2 * processes:
@@ -414,7 +402,8 @@ def verify_export(
             raise Damaged("the export is of another log, or its key was changed")
         heads = [open_checkpoint(checkpoint, stated)] if checkpoint is not None else []
         footer: list[bytes] = []
-        report = check_chain(_blocks(export, footer, [head.size for head in heads]), heads, processes=processes)
+        blocks = _blocks(export, footer, [head.size for head in heads])
+        report = check_chain(in_order(check_lines, blocks, processes), heads)
         if report.problems:
             return report
         head = _footer(footer, stated)
@@ -436,17 +425,29 @@ def _header(line: bytes) -> Key:
 
 def _blocks(export: BinaryIO, footer: list[bytes], sizes: Sequence[int]) -> Iterator[Lines]:
     """The entries in blocks. The last line is not one of them: it goes to `footer`."""
-    first, before = 0, GENESIS
+    first, before, path = 0, GENESIS, _path(export)
+    start = export.tell() if path else 0
     lines = list(itertools.islice(export, BLOCK))
     while lines:
+        end = export.tell() if path else 0
         following = list(itertools.islice(export, BLOCK))
         if not following:
             footer.append(lines.pop())
         if lines:
             wanted = [size for size in sizes if first < size <= first + len(lines)]
-            yield Lines(first, before, lines, wanted)
-            first, before = first + len(lines), _stated_hash(lines[-1])
-        lines = following
+            yield Lines(first, before, (path, start, len(lines)) if path else lines, wanted)
+            stated = _TAIL.search(lines[-1])
+            first, before = first + len(lines), bytes.fromhex(stated[1].decode()) if stated else b""
+        lines, start = following, end
+
+
+def _path(export: BinaryIO) -> str:
+    """Where other processes find this file; empty when they do not, as with a pipe."""
+    try:
+        path = os.path.realpath(export.name)
+        return path if os.path.isfile(path) and os.path.samestat(os.stat(path), os.fstat(export.fileno())) else ""
+    except (OSError, AttributeError, TypeError):
+        return ""
 
 
 def footer_line(note: str) -> bytes:
@@ -490,10 +491,8 @@ def summary(report: Report, *, trusted: bool) -> list[str]:
     """The report in sentences."""
     if report.problems:
         return [f"DAMAGED: {problem}" for problem in report.problems]
-    lines = [f"{report.entries} entries, nothing is wrong. Root {report.root.hex()}"]
-    if not trusted:
-        lines.append("The key was taken from the export itself: give --key or --checkpoint to know who signed it.")
-    return lines
+    hint = "The key was taken from the export itself: give --key or --checkpoint to know who signed it."
+    return [f"{report.entries} entries, nothing is wrong. Root {report.root.hex()}", *([] if trusted else [hint])]
 
 
 if __name__ == "__main__":

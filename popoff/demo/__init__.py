@@ -30,8 +30,8 @@ def load(say: Callable[[str], None], *, drain_jobs: Callable[[], subprocess.Pope
     """Make the demo and wait until its clips can be played.
 
     Told again after it was cut short, it goes on where it was: what people did is one transaction, which ends it.
-    `drain_jobs` starts a worker that ends when no job is left. Raises Invalid (code `account_exists`) when a real
-    person has one of the names.
+    `drain_jobs` starts a worker that ends when no job is left that somebody waits for: the clips are watched later.
+    Raises Invalid (code `account_exists`) when a real person has one of the names.
     """
     say(f"Loading the demo, once: {len(people.ROLES)} people, {len(clips.CLIPS)} clips")
     with transaction():

@@ -7,8 +7,8 @@ gift has an open or a confirmed flag, rewards keeps it out of payouts (`queries.
 
 The **scan** reads gifts from the log alone, under the pseudonyms they have there, and measures each against what its
 giver did before. `rules.judge` says what is wrong with it and why. A model outside is told the same (`history`), and
-what it suspects is flagged next to that: by the scan, and by a job after each gift (`check_soon`, `suspect`). An entry
-is flagged once by each rule, and once by a model: what was cleared stays cleared, however often the scan comes by.
+what it suspects is flagged next to that (`suspect`): twice a minute what is new, and again by the scan. An entry is
+flagged once by each rule, and once by a model: what was cleared stays cleared, however often the scan comes by.
 
 A **report** is what somebody tells us of a person, a post, a gift or an entry. Reports about one subject make one
 case, which staff uphold or dismiss.

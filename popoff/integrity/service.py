@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 import config
-from popoff.adapters import jobs
 from popoff.audit import queries as audit_queries
 from popoff.audit import rules as audit_rules
 from popoff.audit import service as audit
@@ -28,7 +27,6 @@ SCAN_LOCK = 4
 """The space of our advisory lock: one scan at a time."""
 OVERLAP = timedelta(minutes=10)
 """How much of what it has seen the recurring scan looks at again: entries that were committed late."""
-CHECK_JOB = "integrity.check"
 
 Suspected = Mapping[str, Sequence[Finding]]
 """What is wrong with entries, by their id."""
@@ -81,11 +79,6 @@ def scan_new(suspected: Suspected = _NOBODY) -> ScanResult:
     """Scan what came since the last scan, and flag what a model suspects: the recurring job."""
     last = queries.last_scan()
     return scan(by=None, since=None if last is None else last - OVERLAP, suspected=suspected)
-
-
-def check_soon(giver_id: int) -> None:
-    """Have a model look at what somebody has just given. Their gifts that wait already are looked at with it."""
-    jobs.stage(CHECK_JOB, unique_key=f"{CHECK_JOB}:{giver_id}", giver_id=giver_id)
 
 
 def suspect(suspected: Suspected) -> int:

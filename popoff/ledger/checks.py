@@ -37,11 +37,11 @@ _CHECKS = (
     ),
     (
         "balance_differs",
-        "its balance is not the sum of its entries",
-        """SELECT 'account ' || id FROM ledger_accounts LEFT JOIN (
+        "its balance is not the sum of its entries, or they have no account",
+        """SELECT 'account ' || coalesce(id, account_id) FROM ledger_accounts FULL JOIN (
                SELECT account_id, sum(amount) AS total, count(*) AS number FROM ledger_entries GROUP BY account_id
            ) AS entry ON account_id = id
-           WHERE (balance, entries) <> (coalesce(total, 0), coalesce(number, 0))""",
+           WHERE (balance, entries) IS DISTINCT FROM (coalesce(total, 0), coalesce(number, 0))""",
     ),
     (
         "history_broken",
@@ -62,8 +62,8 @@ _CHECKS = (
     ),
     (
         "transfer_not_balanced",
-        "its entries do not sum to zero, or are not what it says",
-        """SELECT 'transfer ' || id FROM ledger_transfers AS transfer LEFT JOIN (
+        "its entries do not sum to zero, are not what it says, or have no transfer",
+        """SELECT 'transfer ' || coalesce(id, transfer_id) FROM ledger_transfers AS transfer FULL JOIN (
                SELECT transfer_id, sum(amount) AS net, count(*) AS number,
                       sum(amount) FILTER (WHERE amount > 0) AS moved
                  FROM ledger_entries GROUP BY transfer_id
@@ -101,8 +101,8 @@ _CHECKS = (
 GUARDS = (
     "ledger_accounts_no_change",
     "ledger_accounts_no_removal",
+    "ledger_accounts_no_renaming",
     "ledger_accounts_open_empty",
-    "ledger_entries_balance",
     "ledger_entries_no_change",
     "ledger_entries_post",
     "ledger_holds_begin_open",

@@ -3,6 +3,7 @@
 The database keeps the books honest by itself (triggers in the migration): entries and transfers are only ever
 added; the entries of a transfer sum to zero; adding them is the only thing that changes a balance, and opening or
 closing a hold the only thing that changes what is held. People are ids without foreign keys: entries outlive them.
+Entries have no foreign keys either: what posts them finds their account and transfer, which are never removed.
 """
 
 from __future__ import annotations
@@ -106,11 +107,9 @@ class LedgerEntry(Base):
 
     __tablename__ = "ledger_entries"
 
-    account_id: orm.Mapped[int] = orm.mapped_column(
-        sa.ForeignKey("ledger_accounts.id", ondelete="RESTRICT"), primary_key=True
-    )
+    account_id: orm.Mapped[int] = orm.mapped_column(primary_key=True, autoincrement=False)
     seq: orm.Mapped[int] = orm.mapped_column(primary_key=True, autoincrement=False)
-    transfer_id: orm.Mapped[int] = orm.mapped_column(sa.ForeignKey("ledger_transfers.id", ondelete="RESTRICT"))
+    transfer_id: orm.Mapped[int]
     amount: orm.Mapped[int]
     balance_after: orm.Mapped[int]
     created_at: orm.Mapped[datetime]

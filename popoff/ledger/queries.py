@@ -95,6 +95,14 @@ def account_of(kind: str, owner_id: int) -> Account:
     return Account(Kind(kind), owner_id or None)
 
 
+def account_with(account_id: int) -> Account:
+    """The account with this id, which there is."""
+    row = db.session.execute(
+        sa.select(LedgerAccount.kind, LedgerAccount.owner_id).where(LedgerAccount.id == account_id)
+    ).one()
+    return account_of(row.kind, row.owner_id)
+
+
 def is_account(account: Account) -> sa.ColumnElement[bool]:
     """SQL: the row of `ledger_accounts` is this one."""
     return sa.and_(LedgerAccount.kind == account.kind, LedgerAccount.owner_id == (account.owner_id or 0))

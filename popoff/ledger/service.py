@@ -11,15 +11,17 @@ accounts before the first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from popoff.kernel import clock
-from popoff.kernel.db import db
+from popoff.kernel.db import db, execute_sql, one_line
 from popoff.kernel.errors import Conflict
 from popoff.kernel.money import Minor, positive
 from popoff.ledger import queries, rules
@@ -28,37 +30,61 @@ from popoff.ledger.queries import Hold, Transfer
 from popoff.ledger.rules import MINTING, Account, HoldState, InsufficientFunds, Kind, Legs, Move
 
 # One statement locks, checks, and writes a transfer with its entries; the trigger on entries moves the balances.
-# It writes nothing when an account is missing or short of funds, or when the key was used before.
-_POST = sa.text(f"""
-WITH legs AS MATERIALIZED (
-    SELECT * FROM unnest(CAST(:kinds AS text[]), CAST(:owners AS bigint[]), CAST(:amounts AS bigint[]))
+# It writes nothing when an account is missing or short of funds, when the key was used before, or when its premise does
+# not hold. Nothing is locked before all accounts are there: whoever opens one waits for nobody who waits for them.
+_POST = f"""
+WITH {{premise}}, legs AS MATERIALIZED (
+    SELECT leg.*, CASE WHEN amount < 0 THEN seen END AS seen FROM premise CROSS JOIN
+           unnest(%(kinds)s::text[], %(owners)s::bigint[], %(amounts)s::bigint[])
         AS leg (kind, owner_id, amount)
-), known AS MATERIALIZED (
-    SELECT account.id, legs.amount FROM legs JOIN ledger_accounts AS account USING (kind, owner_id)
-), locked AS MATERIALIZED (
-    SELECT id, kind, owner_id, balance, held, entries FROM ledger_accounts
-     WHERE id = ANY (ARRAY(SELECT id FROM known)) AND (SELECT count(*) FROM known) = CAST(:legs AS integer)
-     ORDER BY id FOR UPDATE
 ), due AS MATERIALIZED (
-    SELECT locked.*, known.amount FROM locked JOIN known USING (id)
-), short AS MATERIALIZED (
-    SELECT kind, owner_id FROM due WHERE amount < 0 AND balance - held + amount < 0 AND NOT ({MINTS}) LIMIT 1
+    SELECT account.id, balance, entries, amount, seen <> entries AS stale,
+           amount < 0 AND balance - held + amount < 0 AND NOT ({MINTS}) AS short
+      FROM legs JOIN ledger_accounts AS account USING (kind, owner_id)
+     WHERE (SELECT count(*) FROM legs JOIN ledger_accounts USING (kind, owner_id)) = %(legs)s::integer
+     ORDER BY account.id FOR UPDATE OF account
+), verdict AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM legs) AND bool_or(stale) IS NOT TRUE AS holds, count(*) > 0 AS all_known,
+           min(id) FILTER (WHERE short) AS short_id
+      FROM due
 ), transfer AS (
     INSERT INTO ledger_transfers
            (key, fingerprint, reference, memo, amount, legs, reverses_id, hold_id, created_at)
-    SELECT :key, :fingerprint, :reference, :memo, CAST(:amount AS bigint), CAST(:legs AS integer),
-           CAST(:reverses_id AS bigint), CAST(:hold_id AS bigint), CAST(:now AS timestamptz)
-     WHERE EXISTS (SELECT FROM due) AND NOT EXISTS (SELECT FROM short)
+    SELECT %(key)s, %(fingerprint)s, %(reference)s, %(memo)s, %(amount)s::bigint, %(legs)s::integer,
+           %(reverses_id)s::bigint, %(hold_id)s::bigint, %(now)s::timestamptz
+      FROM verdict WHERE holds AND all_known AND short_id IS NULL
     ON CONFLICT DO NOTHING
     RETURNING id
 ), entries AS (
     INSERT INTO ledger_entries (account_id, seq, transfer_id, amount, balance_after, created_at)
-    SELECT due.id, due.entries + 1, transfer.id, due.amount, due.balance + due.amount, CAST(:now AS timestamptz)
+    SELECT due.id, due.entries + 1, transfer.id, due.amount, due.balance + due.amount, %(now)s::timestamptz
       FROM transfer CROSS JOIN due
-)
-SELECT (SELECT id FROM transfer) AS transfer_id, EXISTS (SELECT FROM due) AS all_known,
-       (SELECT kind FROM short) AS short_kind, (SELECT owner_id FROM short) AS short_owner_id
-""")  # noqa: S608 - made of our own constants
+){{rows}}
+SELECT verdict.*, given.* FROM verdict LEFT JOIN {{gives}} AS given ON true
+"""  # noqa: S608 - made of our own constants
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """What another room reads and writes in the statement of a transfer: one round trip, and all of it or nothing.
+
+    `premise` is common table expressions, the last of them named `premise`: it has one row while the transfer is right,
+    and none otherwise; its `seen` is how many entries the debited account had when that was judged (NULL: no matter).
+    `rows` are more of them, which insert `FROM transfer`, whose one row has its `id`; what the one named `gives`
+    returns, an `id` among it, comes back. All in the driver's SQL. It may use `amount`, `reference` and `now` of the
+    transfer; its own `values` have other names.
+    """
+
+    premise: str = "premise AS (SELECT CAST(NULL AS bigint) AS seen)"
+    rows: tuple[str, ...] = ()
+    gives: str = "transfer"
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+_ALONE = Joint()
+
+MANY = 8
+"""Of more legs some account is likely to be new: better opened first than found missing by the whole statement."""
 
 _OPEN = sa.text("""
 INSERT INTO ledger_accounts (kind, owner_id)
@@ -67,6 +93,10 @@ SELECT kind, owner_id FROM unnest(CAST(:kinds AS text[]), CAST(:owners AS bigint
  ORDER BY kind, owner_id
 ON CONFLICT DO NOTHING
 """)
+
+
+class Declined(Exception):
+    """The premise of a transfer does not hold, or its account has moved on since. Nothing has been written."""
 
 
 def account(kind: Kind, owner_id: int | None = None) -> Account:
@@ -80,7 +110,18 @@ def transfer(key: str, moves: Sequence[Move], *, fingerprint: str, reference: st
     `fingerprint` (see `rules.fingerprint`) tells requests apart that come under one key. After a refusal the
     transaction goes on, and nothing has moved. Raises InsufficientFunds, Conflict (`idempotency_conflict`), Invalid.
     """
-    return _post(rules.net(moves), key, fingerprint, reference, memo)
+    return _post(rules.net(moves), key, fingerprint, reference, memo)[0]
+
+
+def transfer_jointly(
+    joint: Joint, key: str, moves: Sequence[Move], *, fingerprint: str, reference: str, memo: str = ""
+) -> tuple[Transfer, sa.Row[Any]]:
+    """`transfer` in one statement with what another room says, and what that gives.
+
+    Raises Declined, after which the transaction goes on: whoever is told so finds out why, or calls `lock` and judges
+    again. A replayed transfer has written, and gives, nothing.
+    """
+    return _post(rules.net(moves), key, fingerprint, reference, memo, joint=joint)
 
 
 def reverse(key: str, transfer_id: int, reason: str) -> Transfer:
@@ -94,7 +135,7 @@ def reverse(key: str, transfer_id: int, reason: str) -> Transfer:
         raise Conflict("A reversal cannot be reversed.", code="not_reversible")
     back = {account: -amount for account, amount in queries.legs(transfer_id).items()}
     mark = rules.fingerprint("reverse", transfer_id, reason)
-    return _post(back, key, mark, original.reference, reason, reverses_id=transfer_id)
+    return _post(back, key, mark, original.reference, reason, reverses_id=transfer_id)[0]
 
 
 def hold(key: str, account: Account, amount: Minor, reason: str, until: datetime | None = None) -> Hold:
@@ -152,7 +193,7 @@ def capture(hold_id: int, key: str, credit: Account, *, reference: str = "", mem
         return earlier
     with db.session.begin_nested():
         _close(queries.hold(hold_id), HoldState.CAPTURED)
-        return _post(legs, key, mark, reference, memo or held.reason, hold_id=hold_id)
+        return _post(legs, key, mark, reference, memo or held.reason, hold_id=hold_id)[0]
 
 
 def lock(*accounts: Account) -> None:
@@ -176,12 +217,15 @@ def _post(
     mark: str,
     reference: str,
     memo: str,
+    *,
     reverses_id: int | None = None,
     hold_id: int | None = None,
-) -> Transfer:
+    joint: Joint = _ALONE,
+) -> tuple[Transfer, sa.Row[Any]]:
     rules.check_words(key, reference, memo)
     now, amount = clock.now(), rules.volume(legs)
     values = {
+        **joint.values,
         **_names(list(legs)),
         "amounts": list(legs.values()),
         "legs": len(legs),
@@ -194,18 +238,28 @@ def _post(
         "hold_id": hold_id,
         "now": now,
     }
-    posted = db.session.execute(_POST, values).one()
-    if not posted.all_known:
+    statement = _statement(joint.premise, joint.rows, joint.gives)
+    if len(legs) > MANY:
         db.session.execute(_OPEN, _names(list(legs)))
-        posted = db.session.execute(_POST, values).one()
-    if posted.transfer_id is not None:
-        return Transfer(posted.transfer_id, key, reference, memo, amount, now, reverses_id, hold_id)
+    posted = execute_sql(statement, values).one()
+    if posted.holds and not posted.all_known:
+        db.session.execute(_OPEN, _names(list(legs)))
+        posted = execute_sql(statement, values).one()
+    if posted.id is not None:
+        return Transfer(posted.id, key, reference, memo, amount, now, reverses_id, hold_id), posted
+    if not posted.holds:
+        raise Declined
     earlier = _earlier(key, mark)
     if earlier is not None:
-        return earlier
+        return earlier, posted
     if reverses_id is not None and queries.is_reversed(reverses_id):
         raise Conflict("This transfer was reversed before.", code="already_reversed")
-    raise InsufficientFunds(queries.account_of(posted.short_kind, posted.short_owner_id))
+    raise InsufficientFunds(queries.account_with(posted.short_id))
+
+
+@functools.lru_cache(maxsize=32)
+def _statement(premise: str, rows: tuple[str, ...], gives: str) -> str:
+    return one_line(_POST.format(premise=premise, rows="".join(f", {row}" for row in rows), gives=gives))
 
 
 def _earlier(key: str, mark: str) -> Transfer | None:

@@ -20,8 +20,8 @@ Who owns the money, and when (accounts are the ledger's kinds):
 
 Which gifts belong to a period is never written on them: it is those made in it, except for the held and the reversed
 ones, which have rows of their own. So closing a period writes nothing per gift. A period's end is never in the
-future, and `gifts.give` and `periods.close` meet at one lock (givers share it, closing has it alone), so no gift can
-appear in a period that was closed.
+future, and gifts and `periods.close` meet at one lock (givers share it, closing has it alone), after which a trigger
+puts a gift behind all that is closed. So none can appear there.
 
 A view belongs to the period of its first second. Watch time belongs to the period that first sees it: all that was
 watched up to the freezing, of views that are in this or an earlier period, without what earlier periods have counted.

@@ -123,6 +123,19 @@ _CHECKS = (
             <> EXISTS (SELECT FROM ledger_transfers AS back WHERE back.reverses_id = asked.id)
         """,
     ),
+    (
+        "guard_missing",
+        "this guard of the database is gone, or off",
+        """
+        SELECT 'trigger ' || name || ' on ' || place
+          FROM (VALUES ('gifts', 'after_closing'), ('gifts', 'append_only'), ('gift_holds', 'append_only'),
+                       ('gift_reversals', 'append_only'), ('reward_lines', 'append_only'),
+                       ('reward_statements', 'append_only'), ('reward_late_lines', 'append_only'),
+                       ('reward_periods', 'no_removal'), ('reward_periods', 'step')) AS guard (place, name)
+         WHERE NOT EXISTS (SELECT FROM pg_trigger
+                            WHERE tgrelid = CAST(place AS regclass) AND tgname = name AND tgenabled IN ('O', 'A'))
+        """,
+    ),
 )
 
 

@@ -1,14 +1,18 @@
 """Writes about gifts: giving, and taking back.
 
 A gift needs a positive amount, somebody else's post that the giver may see, funds, and room under the daily limit.
-The gifts of one person queue behind one another, so the limit is exact whatever arrives at once, and a gift that is
-sent again under its key is the same gift. Gifts that were reversed still count under the limit: taking back makes
+A gift is judged by what stands, and given only while that still stands: the wallet, from which all gifts of a person
+go, tells by the number of its entries. So the limit is exact whatever arrives at once, and a gift that is sent again
+under its key is the same gift. Gifts that were reversed still count under the limit: taking back makes
 no room for more.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,6 +21,7 @@ import config
 from popoff.accounts import queries as accounts
 from popoff.audit import service as audit
 from popoff.kernel import clock, words
+from popoff.kernel.canonical import JSON
 from popoff.kernel.db import db
 from popoff.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from popoff.kernel.money import Minor, positive
@@ -27,19 +32,19 @@ from popoff.media import queries as media
 from popoff.rewards import rules, standing
 from popoff.rewards.models import Gift, GiftHold, GiftReversal, LateLine, Period, new_public_id
 from popoff.rewards.rules import LateKind, PeriodState
-from popoff.rewards.standing import Standing
-
-GIVERS, BARRIER = 2, 3
-"""Spaces of our advisory locks: one key for each giver; and one door, which givers share and closing has alone."""
+from popoff.rewards.standing import Given, Standing
 
 SEND, SELF, REPEATED, REVERSED = "send_gift", "suspicious_gifting", "potential_gaming", "gift_reversed"
 """Actions of the audit log."""
 
 
-_LINE = sa.text(
-    f"SELECT pg_advisory_xact_lock({GIVERS}, CAST(:giver AS integer)), pg_advisory_xact_lock_shared({BARRIER}, 0)"
-)
-_ADD = sa.insert(Gift.__table__)  # type: ignore[arg-type]
+_GIFT = """gift AS (
+    INSERT INTO gifts (id, public_id, giver_id, creator_id, post_id, amount, repeated, created_at)
+    SELECT transfer.id, %(reference)s, giver_id, creator_id, post_id, %(amount)s::bigint, repeated,
+           %(now)s::timestamptz
+      FROM transfer CROSS JOIN standing
+    RETURNING id, post_id, repeated, created_at
+)"""
 
 
 class SelfGift(Invalid):
@@ -50,7 +55,7 @@ class SelfGift(Invalid):
     keeps_changes = True
 
 
-def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key: str | None = None) -> Gift:
+def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key: str | None = None) -> Given:
     """Give `amount` to the creator of a post (both by their public ids). Same key of the same giver, same gift.
 
     Raises Invalid (codes `invalid_amount`, `self_gift`, `creator_mismatch`, `daily_limit_exceeded`,
@@ -60,40 +65,86 @@ def give(giver_id: int, creator_ref: UUID, content_ref: UUID, amount: Minor, key
     positive(amount)
     ledger_key = f"gift:{giver_id}:{secrets.token_hex(16) if key is None else key}"
     ledger_rules.check_words(ledger_key)
-    mark = ledger_rules.fingerprint("gift", str(creator_ref), str(content_ref), amount)
-    _wait_in_line(giver_id)
-    earlier = standing.given_under(ledger_key, mark) if key is not None else None
+    request = _Request(giver_id, creator_ref, content_ref, amount, ledger_key)
+    if key is None:
+        return _give(request)
+    earlier = standing.given_under(ledger_key, request.mark)
     if earlier is not None:
         return earlier
-    now = clock.now()
-    before = standing.of(giver_id, creator_ref, content_ref, now)
-    creator_id, post_id = _receiver(giver_id, before, amount)
-    rules.check_daily_limit(before.given_today, amount, Minor(config.current().daily_gift_limit))
-    public_id = new_public_id()
-    values = {
-        "public_id": public_id,
-        "giver_id": giver_id,
-        "creator_id": creator_id,
-        "post_id": post_id,
-        "amount": amount,
-        "repeated": before.repeated,
-        "created_at": max(now, before.closed_until or now),  # clocks of two hosts differ; what is closed stays closed
-    }
-    values["id"] = ledger.transfer(
-        ledger_key,
-        [Move(Account(Kind.WALLET, giver_id), Account(Kind.GIFTS, creator_id), amount)],
-        fingerprint=mark,
+    try:
+        return _give(request)
+    except (Invalid, NotFound):  # the same request may have come first meanwhile, and left no room for itself
+        earlier = standing.given_under(ledger_key, request.mark)
+        if earlier is None:
+            raise
+        return earlier
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    giver_id: int
+    creator_ref: UUID
+    content_ref: UUID
+    amount: Minor
+    key: str
+
+    @property
+    def mark(self) -> str:
+        return ledger_rules.fingerprint("gift", str(self.creator_ref), str(self.content_ref), self.amount)
+
+
+def _give(request: _Request) -> Given:
+    creator_id = accounts.id_of(request.creator_ref)
+    if creator_id is not None:
+        with contextlib.suppress(ledger.Declined):
+            return _give_at_once(request, creator_id)
+    creator_id = _judge(request)
+    # There was nothing against it: something else of theirs came first. So nothing may, from here on.
+    ledger.lock(Account(Kind.WALLET, request.giver_id), Account(Kind.GIFTS, creator_id))
+    _judge(request)
+    try:
+        return _give_at_once(request, creator_id)
+    except ledger.Declined:  # only what is given to can have gone in between
+        raise media.not_found() from None
+
+
+def _give_at_once(request: _Request, creator_id: int) -> Given:
+    """Judge and give in one statement. Raises Declined, InsufficientFunds, Conflict."""
+    amount, public_id, limit = request.amount, new_public_id(), Minor(config.current().daily_gift_limit)
+    premise, values = standing.premise(
+        request.giver_id, creator_id, request.creator_ref, request.content_ref, clock.now(), limit
+    )
+    data: dict[str, JSON] = {"creator": audit.pseudonym(creator_id)}
+    entry = audit.entry(SEND, actor=request.giver_id, subject=public_id, amount=amount, data=data)
+    noted, columns = audit.beside(entry, "noted", source="gift")
+    transfer, given = ledger.transfer_jointly(
+        ledger.Joint(premise, (_GIFT, noted), "gift", {**values, **columns}),
+        request.key,
+        [Move(Account(Kind.WALLET, request.giver_id), Account(Kind.GIFTS, creator_id), amount)],
+        fingerprint=request.mark,
         reference=public_id,
         memo="gift",
-    ).id
-    db.session.execute(_ADD, values)
-    gift = Gift(**values)
-    _record(gift)
-    return gift
+    )
+    if transfer.replayed:
+        return cast(Given, standing.given_under(request.key, request.mark))
+    if given.repeated:
+        again = {**data, "reason": "repeat_within_an_hour"}
+        audit.record(REPEATED, actor=request.giver_id, subject=public_id, amount=amount, data=again)
+    return Given(
+        transfer.id, public_id, request.giver_id, creator_id, given.post_id, amount, given.repeated, given.created_at
+    )
 
 
-def _receiver(giver_id: int, before: Standing, amount: Minor) -> tuple[int, int]:
-    """The ids of the creator and the post. A gift to oneself is recorded, whichever of the two gives it away."""
+def _judge(request: _Request) -> int:
+    """The creator's id. Raises what there is against this gift (but for funds)."""
+    before = standing.of(request.giver_id, request.creator_ref, request.content_ref, clock.now())
+    creator_id = _receiver(request.giver_id, before, request.amount)
+    rules.check_daily_limit(before.given_today, request.amount, Minor(config.current().daily_gift_limit))
+    return creator_id
+
+
+def _receiver(giver_id: int, before: Standing, amount: Minor) -> int:
+    """The creator's id. A gift to oneself is recorded, whichever of the two gives it away."""
     if giver_id in (before.creator_id, before.author_id):
         raise _self_gift(giver_id, amount)
     if before.creator_id is None:
@@ -102,26 +153,13 @@ def _receiver(giver_id: int, before: Standing, amount: Minor) -> tuple[int, int]
         raise media.not_found()
     if before.author_id != before.creator_id:
         raise Invalid("This content is not by this creator.", code="creator_mismatch", field="creatorId")
-    return before.creator_id, before.post_id
+    return before.creator_id
 
 
 def _self_gift(giver_id: int, amount: Minor) -> SelfGift:
     """Only this is recorded: nothing else has been written yet."""
     audit.record(SELF, actor=giver_id, amount=amount, data={"reason": "self_gift"})
     return SelfGift()
-
-
-def _wait_in_line(giver_id: int) -> None:
-    """Wait for the gifts of this giver that are under way, and for a period that is just being closed."""
-    db.session.execute(_LINE, {"giver": giver_id % 2**31})
-
-
-def _record(gift: Gift) -> None:
-    amount, data = Minor(gift.amount), {"creator": audit.pseudonym(gift.creator_id)}
-    audit.record(SEND, actor=gift.giver_id, subject=gift.public_id, amount=amount, data=data)
-    if gift.repeated:
-        data = {**data, "reason": "repeat_within_an_hour"}
-        audit.record(REPEATED, actor=gift.giver_id, subject=gift.public_id, amount=amount, data=data)
 
 
 def reverse(public_id: str, *, by: int | None, reason: str) -> GiftReversal:
@@ -132,7 +170,7 @@ def reverse(public_id: str, *, by: int | None, reason: str) -> GiftReversal:
     (`empty_reason`, `too_long`), and Unavailable (`period_closing`) while statements are being paid.
     """
     why = words.reason(reason)
-    db.session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(BARRIER, 0)))
+    db.session.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(standing.BARRIER, 0)))
     gift = db.session.scalars(sa.select(Gift).where(Gift.public_id == public_id).with_for_update()).one_or_none()
     if gift is None:
         raise NotFound("Gift not found.", code="gift_not_found")

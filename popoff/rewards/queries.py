@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -191,6 +191,18 @@ def _views(*conditions: sa.ColumnElement[bool], limit: int) -> list[GiftView]:
         )
         for row, reversed_at, giver_ref, creator_ref, content_ref in rows
     ]
+
+
+def accounts_opened(public_ids: Collection[str]) -> dict[str, tuple[datetime | None, datetime | None]]:
+    """When the accounts of giver and creator were opened, by the gift's public id; None for who is gone."""
+    giver, creator = orm.aliased(User), orm.aliased(User)
+    rows = db.session.execute(
+        sa.select(Gift.public_id, giver.created_at, creator.created_at)
+        .outerjoin(giver, giver.id == Gift.giver_id)
+        .outerjoin(creator, creator.id == Gift.creator_id)
+        .where(Gift.public_id == sa.any_(sa.cast(list(public_ids), sa.ARRAY(sa.Text))))
+    )
+    return {gift_id: (of_giver, of_creator) for gift_id, of_giver, of_creator in rows}
 
 
 # what is earned

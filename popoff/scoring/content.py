@@ -51,7 +51,7 @@ def listed(
         statement = statement.where(Post.id < _place_of(cursor))
     found = db.session.execute(statement).all()
     more = encode_cursor([str(found[limit - 1].public_id)]) if len(found) > limit else None
-    return rows([post.id for post in found[:limit]]), more
+    return rows([post.id for post in found[:limit]], viewer_id), more
 
 
 def _place_of(cursor: str) -> int:
@@ -65,8 +65,11 @@ def _place_of(cursor: str) -> int:
     return place
 
 
-def rows(post_ids: Sequence[int]) -> list[dict[str, Any]]:
-    """These posts, in this order, with their scores. Who may see them was decided before."""
+def rows(post_ids: Sequence[int], viewer_id: int) -> list[dict[str, Any]]:
+    """These posts, in this order, with their scores; one's own also with what moved their engagement most.
+
+    Who may see them was decided before.
+    """
     found = db.session.execute(
         sa.select(
             Post,
@@ -84,6 +87,7 @@ def rows(post_ids: Sequence[int]) -> list[dict[str, Any]]:
             "engagement": engagements[row.Post.id].score,
             "contentQuality": parts(qualities[row.Post.id]),
         }
+        | ({"engagementReasons": engagements[row.Post.id].reasons} if row.Post.user_id == viewer_id else {})
         for row in found
     }
     return [by_id[post_id] for post_id in post_ids if post_id in by_id]

@@ -67,10 +67,10 @@ SELECT within.post, within.age_hours, within.length_ms, coalesce(known.people, 0
 """)
 
 
-def newest(before_id: int | None, limit: int) -> Sequence[int]:
-    """The newest public posts below an id that could be played, the newest first."""
+def newest(before_id: int | None, limit: int, until: datetime) -> Sequence[int]:
+    """The newest public posts below an id that could be played before then, the newest first."""
     statement = sa.select(Post.id).where(
-        Post.deleted_at.is_(None), Post.visibility == Visibility.PUBLIC.value, Post.playable_at.is_not(None)
+        Post.deleted_at.is_(None), Post.visibility == Visibility.PUBLIC.value, Post.playable_at < until
     )
     if before_id is not None:
         statement = statement.where(Post.id < before_id)

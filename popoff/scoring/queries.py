@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from popoff.adapters.insight import PostText, topics
 from popoff.adapters.insight.text import passages
 from popoff.adapters.insight.text import words as words_of
+from popoff.adapters.jobs import Job
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.media.models import Post, Upload
@@ -260,6 +261,11 @@ def written(post: Post) -> str:
     return hashlib.sha256(json.dumps([post.title, post.description, post.tags]).encode()).hexdigest()
 
 
+def encoded(post: Post) -> str:
+    """A digest of what is known of a post's renditions; made again, they differ at least in their bytes."""
+    return hashlib.sha256(json.dumps(post.renditions, sort_keys=True).encode()).hexdigest()
+
+
 def _measured(post: Post, upload_kind: str, film: Film | None) -> QualityInputs:
     text = "\n".join(part for part in (post.title, post.description) if part)
     told = [*words_of(text), *(word for tag in post.tags for word in words_of(tag))]
@@ -287,6 +293,7 @@ def _measured(post: Post, upload_kind: str, film: Film | None) -> QualityInputs:
         true_peak=_number(sound.get("true_peak")),
         duration_ms=duration_ms,
         written=written(post),
+        encoded=encoded(post),
         film=film,
     )
 
@@ -319,7 +326,7 @@ def moved(after_id: int, limit: int, model: str) -> Sequence[int]:
     """Posts past `after_id` whose engagement `model` is to score (again), by rising id: never scored, scored by
     another, a count that has moved by more than MOVED of what it was, or an age by more than AGED.
 
-    The rules, which stand in while no trained model is to be had, leave alone what a trained one has scored.
+    For the rules none is due that a trained model has scored: they would not store it.
     """
     due = sa.or_(
         EngagementScore.model != model,
@@ -330,7 +337,7 @@ def moved(after_id: int, limit: int, model: str) -> Sequence[int]:
         _age_hours() > 1 + (1 + rules.AGED) * EngagementScore.inputs["age_hours"].as_float(),
     )
     if model == rules.MODEL:
-        due = sa.and_(due, EngagementScore.model.startswith("rules-"))
+        due = sa.and_(due, scored_by_rules())
     return db.session.scalars(
         sa.select(Post.id)
         .outerjoin(EngagementScore, EngagementScore.post_id == Post.id)
@@ -345,6 +352,11 @@ def moved(after_id: int, limit: int, model: str) -> Sequence[int]:
         .order_by(Post.id)
         .limit(limit)
     ).all()
+
+
+def scored_by_rules() -> sa.ColumnElement[bool]:
+    """SQL: whether a stored engagement score is by the rules, in whatever version."""
+    return EngagementScore.model.startswith("rules-")
 
 
 def unjudged(after_id: int, limit: int) -> Sequence[int]:
@@ -364,7 +376,17 @@ def unjudged(after_id: int, limit: int) -> Sequence[int]:
 
 
 def unwatched(model: str, limit: int) -> Sequence[int]:
-    """Posts with a film that this version of the trained model was not tried on, the oldest first."""
+    """Posts with a film that this version of the trained model was not tried on as it is now, the oldest first.
+
+    Those that are on their way to be watched are left out.
+    """
+    shown, now = QualityScore.inputs["film"], QualityScore.inputs
+    changed = [shown[name].astext.is_distinct_from(now[name].astext) for name in rules.SHOWN]
+    on_the_way = sa.exists().where(
+        Job.name == "scoring.film",
+        Job.state.in_(["ready", "running"]),
+        Job.args["post_id"].as_integer() == Post.id,
+    )
     return db.session.scalars(
         sa.select(Post.id)
         .join(QualityScore, QualityScore.post_id == Post.id)
@@ -372,7 +394,9 @@ def unwatched(model: str, limit: int) -> Sequence[int]:
             Post.deleted_at.is_(None),
             Post.stage == Stage.READY.value,
             Post.playable_at.is_not(None),
-            _version(2) != model,
+            sa.func.jsonb_array_length(Post.renditions) > 0,
+            sa.or_(_version(2) != model, *changed),
+            sa.not_(on_the_way),
         )
         .order_by(Post.id)
         .limit(limit)

@@ -125,11 +125,13 @@ class Film:
     """What a trained model made of a film: `parts` as {"score", "feedback"} by name; or none, and a `reason` why the
     film cannot be scored. Neither of them where the attempt failed: then the rules have the say.
 
-    `written`: the digest of the words that the model was told; `measurements`: what it stands on.
+    `written`, `encoded`: digests of the words that the model was told, and of the renditions that it was shown;
+    `measurements`: what it stands on.
     """
 
     model: str
     written: str
+    encoded: str = ""
     parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     measurements: Mapping[str, float | None] = field(default_factory=dict)
     reason: str = ""
@@ -139,7 +141,7 @@ class Film:
 class QualityInputs:
     """What is stored of a post. `words`: of title, caption and tags; `topics`: strength of each topic they speak of;
     `unwanted`: how often words of each group in `words.GROUPS` occur; `missing`: why the film was not measured;
-    `written`: a digest of the words; `film`: what a trained model made of it, once it has."""
+    `written`, `encoded`: digests of words and renditions; `film`: what a trained model made of it, once it has."""
 
     missing: str = ""
     removed: bool = False
@@ -160,7 +162,33 @@ class QualityInputs:
     true_peak: float | None = None
     duration_ms: int = 0
     written: str = ""
+    encoded: str = ""
     film: Film | None = None
+
+
+SHOWN = ("written", "encoded")
+"""What tells, in a Film and in QualityInputs, whether a model has seen a post as it is now."""
+
+
+def seen(measured: QualityInputs, model: str) -> bool:
+    """Whether this version of the model was tried on the post as it is now."""
+    film = measured.film
+    return film is not None and film.model == model and all(getattr(film, it) == getattr(measured, it) for it in SHOWN)
+
+
+def in_vain(measured: QualityInputs, model: str) -> Film:
+    """What is kept when this version of the model could not watch a film: what it has made of it before, except for
+    what it said of other words, or why it could not read other renditions."""
+    film = measured.film if measured.film and measured.film.model == model else Film(model, "")
+    told = film.written == measured.written
+    return Film(
+        model,
+        measured.written,
+        measured.encoded,
+        {name: part for name, part in film.parts.items() if told or name not in WORDED},
+        film.measurements,
+        film.reason if film.encoded == measured.encoded else "",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,10 @@ def rescore(post_ids: Sequence[int]) -> None:
 
 
 def rescore_engagement(post_ids: Sequence[int], scorer: Scorer = rules.RULES) -> None:
-    """Score the engagement of these posts from what people did, and first count what is due of their creators."""
+    """Score the engagement of these posts from what people did, and first count what is due of their creators.
+
+    The rules, which stand in while no trained model is to be had, leave alone what a trained one has scored.
+    """
     there = _hold(post_ids)
     for user_id in queries.due_reputations(there):
         _count_reputation(user_id)
@@ -49,7 +52,7 @@ def rescore_engagement(post_ids: Sequence[int], scorer: Scorer = rules.RULES) ->
         }
         for post_id in sorted(inputs)
     ]
-    _store(EngagementScore, rows)
+    _store(EngagementScore, rows, queries.scored_by_rules() if scorer.model == rules.MODEL else None)
 
 
 def rescore_quality(post_ids: Sequence[int]) -> None:
@@ -61,6 +64,12 @@ def note_film(post_id: int, film: Film) -> None:
     """Keep what a trained model made of the film of a post, and score its quality by it."""
     inputs = queries.quality_inputs(_hold([post_id]))
     _judge({post_id: replace(measured, film=film) for post_id, measured in inputs.items()})
+
+
+def note_in_vain(post_id: int, model: str) -> None:
+    """Keep that a version of the trained model could not watch the film of a post, and is not to be asked again."""
+    inputs = queries.quality_inputs(_hold([post_id]))
+    _judge({post_id: replace(measured, film=rules.in_vain(measured, model)) for post_id, measured in inputs.items()})
 
 
 def _judge(posts: Mapping[int, QualityInputs]) -> None:
@@ -87,13 +96,18 @@ def _hold(post_ids: Sequence[int]) -> Sequence[int]:
     return db.session.scalars(held(sa.select(Post.id).where(Post.id.in_(post_ids), Post.deleted_at.is_(None)))).all()
 
 
-def _store(model: type[EngagementScore] | type[QualityScore], rows: list[dict[str, Any]]) -> None:
-    """Put the rows in the place of those that were there; by rising post id, so that nobody deadlocks."""
+def _store(
+    model: type[EngagementScore] | type[QualityScore],
+    rows: list[dict[str, Any]],
+    may_go: sa.ColumnElement[bool] | None = None,
+) -> None:
+    """Put the rows in the place of those that were there, or only of those that `may_go`; by rising post id, so that
+    nobody deadlocks."""
     if not rows:
         return
     statement = insert(model).values(rows)
     fresh = {name: statement.excluded[name] for name in rows[0] if name != "post_id"}
-    db.session.execute(statement.on_conflict_do_update(index_elements=["post_id"], set_=fresh))
+    db.session.execute(statement.on_conflict_do_update(index_elements=["post_id"], set_=fresh, where=may_go))
 
 
 def _count_reputation(user_id: int) -> None:

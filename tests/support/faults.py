@@ -36,6 +36,15 @@ def processes_of(home: Path) -> list[Process]:
     return [*_with_home(home), *(Process(pid, "", 0) for mark in _marks(home) for pid in host.marked_processes(mark))]
 
 
+def owners_of(home: Path) -> set[int]:
+    """The user ids that these processes run as; one that ended since it was found (a database backend) has none."""
+    owners = set()
+    for process in processes_of(home):
+        with contextlib.suppress(FileNotFoundError):
+            owners.add(Path(f"/proc/{process.pid}").stat().st_uid)
+    return owners
+
+
 def _with_home(home: Path) -> list[Process]:
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

@@ -83,6 +83,32 @@ def test_every_committed_entry_is_chained_once_and_no_other(platform_db: Flask) 
         assert inspection.inspect().problems == []
 
 
+def test_a_checkpoint_that_another_one_signs_meanwhile_is_no_sign_of_tampering(
+    platform_db: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def grow() -> None:
+        with platform_db.app_context(), transaction():
+            record(1)
+        with platform_db.app_context(), transaction():
+            chain_all()
+            service.checkpoint()
+
+    grow()
+    for name in ("tip", "latest_checkpoint"):
+        with monkeypatch.context() as patch, ThreadPoolExecutor(1) as other:
+            read = getattr(queries, name)
+
+            def read_and_wait(read: Callable[[], object] = read) -> object:
+                patch.undo()
+                found = read()
+                other.submit(grow).result()
+                return found
+
+            patch.setattr(queries, name, read_and_wait)
+            with platform_db.app_context(), transaction():
+                assert service.checkpoint().size >= 1
+
+
 def test_checkpoints_taken_meanwhile_are_all_consistent(platform_db: Flask) -> None:
     over = threading.Event()
     with ThreadPoolExecutor(9) as pool:

@@ -288,6 +288,23 @@ def test_each_part_of_quality_has_a_score_and_a_sentence(ada: Member) -> None:
     assert "540 by 960" in parts["audioVisual"]["feedback"] and "10.0 seconds" in parts["length"]["feedback"]
 
 
+def test_authors_are_told_what_moved_their_engagement(client: FlaskClient, ada: Member) -> None:
+    content = ready_post(ada)
+    assert ada.get(f"/api/content/{content}").json["engagementReasons"] == []
+    rescore.run(number_of(content))
+    [listed] = ada.get("/api/content").json
+    told = ada.get(f"/api/content/{content}").json["engagementReasons"]
+    assert told == listed["engagementReasons"]
+    assert len(told) in (2, 3)
+    for reason in told:
+        assert set(reason) == {"input", "points", "text"}
+        assert f"{reason['points']:+.1f} points." in reason["text"]
+    ben = join(client, "Ben")
+    assert "engagementReasons" not in ben.get(f"/api/content/{content}").json
+    [shown] = ben.get("/api/content", query_string={"creatorId": ada.id}).json
+    assert "engagementReasons" not in shown
+
+
 def test_new_words_are_judged_at_once(ada: Member) -> None:
     content = ready_post(ada)
     before = ada.get(f"/api/content/{content}").json["contentQuality"]["communityGuidelines"]["score"]

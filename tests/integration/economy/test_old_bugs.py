@@ -101,13 +101,15 @@ def test_a_gift_that_breaks_off_leaves_no_entry_and_moves_nothing(
 ) -> None:
     people = cast(client)
     before = rows(EntryRow), rows(LedgerTransfer)
-    record = gifts._record
+    made: list[Any] = []
 
-    def break_off(gift: Any) -> None:
-        record(gift)
+    def break_off(*arguments: Any, **more: Any) -> None:
+        made.append(transfer_jointly(*arguments, **more))
         raise RuntimeError("the machine is gone")
 
-    monkeypatch.setattr(gifts, "_record", break_off)
+    transfer_jointly = gifts.ledger.transfer_jointly
+    monkeypatch.setattr(gifts.ledger, "transfer_jointly", break_off)
     client.application.config["PROPAGATE_EXCEPTIONS"] = False
     assert_refusal(people.give(1), 500, "internal_error")
+    assert len(made) == 1
     assert (rows(EntryRow), rows(LedgerTransfer)) == before

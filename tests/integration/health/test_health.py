@@ -56,7 +56,7 @@ def test_one_worker_may_serve_all_queues(web: FlaskClient) -> None:
 
 
 def test_a_queue_without_a_worker_is_named(web: FlaskClient) -> None:
-    register_worker("media")
+    register_worker("media", "films")
     status, parts = ready(web)
     assert (status, parts["ready"]) == (503, False)
     assert parts["workers"] == "unavailable (no worker serves default)"
@@ -64,7 +64,7 @@ def test_a_queue_without_a_worker_is_named(web: FlaskClient) -> None:
 
 def test_a_worker_that_fell_silent_does_not_count(web: FlaskClient) -> None:
     register_worker(*jobs.QUEUES, silent=timedelta(seconds=30))
-    assert ready(web)[1]["workers"] == "unavailable (no worker serves default, media)"
+    assert ready(web)[1]["workers"] == "unavailable (no worker serves default, films, media)"
 
 
 def test_what_another_program_left_among_the_workers_does_not_count(web: FlaskClient) -> None:

@@ -19,6 +19,8 @@ TEST_JOBS = {
     "test.fail": JobSpec(f"{HERE}:fail"),
     "test.count": JobSpec(f"{HERE}:count"),
     "test.wait": JobSpec(f"{HERE}:wait", queue="media"),
+    "test.soon": JobSpec(f"{HERE}:count", queue="media"),
+    "test.later": JobSpec(f"{HERE}:count", queue="films"),
     "test.too_slow": JobSpec(f"{HERE}:wait", timeout=1),
     "test.few_seconds": JobSpec(f"{HERE}:few_seconds"),
     "test.stop_worker": JobSpec(f"{HERE}:stop_worker"),

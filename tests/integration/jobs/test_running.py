@@ -342,6 +342,7 @@ def test_jobs_done_long_ago_are_forgotten_and_dead_ones_are_not(outbox: Outbox) 
     with transaction():
         assert jobs.tidy(timedelta(days=7)) == 1
         assert jobs.unfinished() == 1
+        assert jobs.unfinished(["media"]) == 0
     assert outbox.states() == {"done": 1, "dead": 1, "ready": 1}
 
 

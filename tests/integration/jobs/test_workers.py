@@ -53,6 +53,18 @@ def test_burst_does_all_that_is_due_and_ends(outbox: Outbox, processes: Processe
     assert (runs(), outbox.states()) == ([0, 1, 2, 3], {"done": 4})
 
 
+def test_burst_leaves_the_films_to_be_watched_to_others(outbox: Outbox, in_this_process: None) -> None:
+    watched, counted = outbox.stage("scoring.film", post_id=1), outbox.stage("test.count", number=1)
+    assert workers_run.main(["burst"]) == 0
+    assert (outbox.row(watched).state, outbox.row(counted).state) == ("ready", "done")
+
+
+def test_what_can_wait_stands_behind_what_cannot(outbox: Outbox, in_this_process: None) -> None:
+    waits, first = outbox.stage("test.later", number=2), outbox.stage("test.soon", number=1)
+    workers_run.Worker(["media", "films"]).run(burst=True)
+    assert outbox.row(first).finished_at < outbox.row(waits).finished_at
+
+
 @pytest.mark.parametrize("command", [("worker", "media"), ("burst",)])
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_worker_ends_at_once_and_its_job_goes_on_elsewhere(
@@ -129,7 +141,7 @@ def test_workers_outlive_a_redis_that_dies_and_so_does_the_job_in_hand(
     own_redis: embedded.Redis, outbox: Outbox, processes: Processes
 ) -> None:
     outbox.stage("test.wait", number=1)
-    busy, idle = processes.start("worker", "media"), processes.start("worker", "default")
+    busy, idle = processes.start("worker", "media", "films"), processes.start("worker", "default")
     until(lambda: runs() == [1] and jobs.served_queues() == set(jobs.QUEUES), what="two workers")
     (horse,) = children(busy.pid)
     own_redis.kill()
@@ -168,7 +180,7 @@ def test_asking_for_workers_leaves_the_patience_of_the_client_alone(outbox: Outb
 def in_this_process(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A worker in this process takes over its signals, and forks it."""
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
-    monkeypatch.setattr(workers_run, "_prepare", lambda: None)
+    monkeypatch.setattr(workers_run, "_prepare", lambda _: None)
     yield
     for signum, handler in before.items():
         signal.signal(signum, handler)
@@ -258,8 +270,11 @@ def test_the_clockwork_is_a_command_too(monkeypatch: pytest.MonkeyPatch) -> None
 def test_work_horses_find_everything_loaded(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
     monkeypatch.setattr(workers_run, "load", loaded.append)
-    workers_run._prepare()
+    workers_run._prepare(jobs.QUEUES)
     assert loaded == list(jobs.JOBS)
+    loaded.clear()
+    workers_run._prepare(["films"])
+    assert loaded == [name for name, job in jobs.JOBS.items() if job.queue == "films"]
     logging.getLogger("rq.worker").removeFilter(workers_run._shorten)
 
 

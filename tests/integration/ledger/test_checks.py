@@ -56,6 +56,8 @@ FIRST_ENTRY = "WHERE seq = 1 AND account_id = (SELECT id FROM ledger_accounts WH
         (f"UPDATE ledger_entries SET balance_after = 101 {FIRST_ENTRY}", {"history_broken"}),
         (f"DELETE FROM ledger_entries {FIRST_ENTRY}", {"balance_differs", "history_broken"}),
         (f"UPDATE ledger_entries SET seq = 99 {FIRST_ENTRY}", {"history_broken"}),
+        (f"UPDATE ledger_entries SET account_id = 987654321 {FIRST_ENTRY}", {"balance_differs"}),
+        (f"UPDATE ledger_entries SET transfer_id = 987654321 {FIRST_ENTRY}", {"transfer_not_balanced"}),
         ("UPDATE ledger_transfers SET amount = amount + 1", {"transfer_not_balanced", "hold_differs"}),
         ("UPDATE ledger_transfers SET legs = 3", {"transfer_not_balanced"}),
         (

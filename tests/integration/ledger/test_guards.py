@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from popoff.kernel.money import Minor
 from popoff.ledger import checks, service
-from popoff.ledger.rules import Account, Kind
-from tests.support.ledger import MINT, grant, pay, prove, wallet
+from popoff.ledger.rules import Account, Kind, Move
+from tests.support.ledger import MINT, grant, has, new_key, pay, prove, wallet
 
 ADA, BELA = wallet(1), wallet(2)
 
@@ -151,7 +151,77 @@ def test_nothing_is_added_to_an_earlier_transfer(session: sa.orm.Session) -> Non
 
 def test_entries_belong_to_a_transfer(session: sa.orm.Session) -> None:
     orphan = entries((ADA, -10, 0, 0), (BELA, 10, 0, 0), transfer="987654321")
-    assert refusal(session, orphan) == "fk_ledger_entries_transfer_id_ledger_transfers"
+    assert refusal(session, orphan) == "ledger_entries_balance"
+
+
+def test_entries_belong_to_an_account(session: sa.orm.Session) -> None:
+    nobody = " UNION ALL SELECT 987654321, 1, 1000000, 20, 20, now()"
+    assert refusal(session, TRANSFER.format(amount=20, legs=2), entries((ADA, -20, 0, 0)) + nobody) == (
+        "ledger_entries_post"
+    )
+
+
+SEVERAL = "INSERT INTO ledger_entries (account_id, seq, transfer_id, amount, balance_after, created_at) VALUES "
+
+
+def several(*changes: tuple[Account, int, int, int]) -> list[str]:
+    """SQL for transfers of 1 from the mint, each to one account, whose entries come in one statement, the last first.
+
+    Changes: an account, which of its entries (from 0), and by how much its place and its balance are out of line.
+    """
+    out = {(account, number): (place, balance) for account, number, place, balance in changes}
+    made, rows, moved = [], [], dict.fromkeys((MINT, ADA, BELA), 0)
+    for number, account in enumerate((ADA, ADA, BELA, ADA)):
+        made.append(TRANSFER.format(amount=1, legs=2).replace("1000000, 'forged'", f"{1000000 + number}, 'f{number}'"))
+        for one, amount in ((MINT, -1), (account, 1)):
+            place, balance = out.get((one, moved[one]), (0, 0))
+            moved[one] += 1
+            where = f"FROM ledger_accounts WHERE kind = '{one.kind}' AND owner_id = {one.owner_id or 0}"
+            rows.append(
+                f"((SELECT id {where}), (SELECT entries + {moved[one] + place} {where}), {1000000 + number}, {amount},"
+                f" (SELECT balance + {amount * moved[one] + balance} {where}), now())"
+            )
+    return [*made, SEVERAL + ", ".join(reversed(rows))]
+
+
+def test_one_statement_may_add_entries_of_several_transfers_and_several_of_one_account(
+    session: sa.orm.Session,
+) -> None:
+    before = has(MINT), has(ADA), has(BELA)
+    for statement in several():
+        session.execute(sa.text(statement))
+    assert (has(MINT), has(ADA), has(BELA)) == (before[0] - 4, before[1] + 3, before[2] + 1)
+    prove()
+
+
+@pytest.mark.parametrize("place, balance", [(0, 1), (0, -1), (9, 0)])
+@pytest.mark.parametrize(
+    ("account", "number"), [(MINT, 0), (MINT, 1), (MINT, 3), (ADA, 0), (ADA, 2), (BELA, 0)], ids=str
+)
+def test_each_of_them_continues_the_one_before_it(
+    session: sa.orm.Session, account: Account, number: int, place: int, balance: int
+) -> None:
+    assert refusal(session, *several((account, number, place, balance))) == "ledger_entries_post"
+
+
+@pytest.mark.parametrize("sizes", [(2, 400, 2), (400, 2, 400)])
+def test_what_posts_two_entries_posts_hundreds_in_the_same_session(sizes: tuple[int, ...]) -> None:
+    for size in sizes:
+        wallets = [wallet(1000 + number) for number in range(size)]
+        moves = [Move(MINT, one, Minor(3)) for one in wallets]
+        before = has(wallets[-1])
+        service.transfer(new_key(), moves, fingerprint="many", reference="test")
+        assert has(wallets[-1]) == before + 3
+        prove()
+
+
+def test_no_trigger_of_somebody_else_gives_an_account_away(session: sa.orm.Session) -> None:
+    session.execute(sa.text(
+        """CREATE FUNCTION give_away() RETURNS trigger LANGUAGE plpgsql AS $$
+           BEGIN UPDATE ledger_accounts SET owner_id = 99 WHERE owner_id = 1; RETURN NULL; END $$;
+           CREATE TRIGGER give_away AFTER UPDATE ON users FOR EACH STATEMENT EXECUTE FUNCTION give_away()"""
+    ))  # fmt: skip
+    assert refusal(session, "UPDATE users SET name = 'Ada'") == "ledger_accounts_no_renaming"
 
 
 @pytest.mark.parametrize(

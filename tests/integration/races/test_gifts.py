@@ -97,6 +97,20 @@ def test_one_key_sent_by_many_is_one_gift(app: Flask) -> None:
     assert len(set(answers)) == 1 and stage.count(Gift) == 1
 
 
+def test_one_key_is_one_gift_also_when_another_would_not_fit_under_the_limit(app: Flask) -> None:
+    stage = Stage(app, money=10 * LIMIT)
+    answers = together(app, [stage.give(150_000, "the same")] * 8)
+    assert len(set(answers)) == 1 and stage.count(Gift) == 1
+
+
+def test_another_request_under_a_key_is_a_conflict_also_when_it_comes_at_once(app: Flask) -> None:
+    stage = Stage(app, money=10 * LIMIT)
+    answers = Counter(together(app, [stage.give(150_000, "the same"), stage.give(150_001, "the same")] * 4))
+    assert stage.count(Gift) == 1
+    assert answers.pop("idempotency_conflict") == 4
+    assert len(answers) == 1
+
+
 def test_people_who_give_to_each_other_do_not_wait_for_ever(app: Flask) -> None:
     with app.app_context(), transaction():
         people = [person(f"person{number}", money=100_000) for number in range(4)]

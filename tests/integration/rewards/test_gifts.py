@@ -14,14 +14,14 @@ from popoff.accounts.models import User
 from popoff.audit import service as audit
 from popoff.audit.models import EntryRow
 from popoff.kernel import clock
-from popoff.kernel.db import db
+from popoff.kernel.db import LONGEST_REMEMBERED, db
 from popoff.kernel.errors import Conflict, DomainError, Invalid, NotFound
 from popoff.kernel.money import Minor
 from popoff.ledger.rules import Account, InsufficientFunds, Kind
 from popoff.media import service as media
 from popoff.media.models import Post
 from popoff.media.rules import Visibility
-from popoff.rewards import gifts, queries
+from popoff.rewards import gifts, periods, queries, rules
 from popoff.rewards.models import Gift
 from popoff.social import service as social
 from tests.support.ledger import has, wallet
@@ -231,3 +231,29 @@ def test_a_gift_made_by_a_slow_clock_is_not_in_a_closed_period(eve: User, post: 
     close()
     assert give(eve, post, 100, at=INSIDE).created_at == END
     assert clock.now() > END
+
+
+def test_a_gift_that_nothing_speaks_against_is_one_statement_which_the_driver_remembers(eve: User, post: Post) -> None:
+    give(eve, post, 100)
+    refs = public_id(db.session.get_one(User, post.user_id)), content_id(post)
+    sent: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    sa.event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        with clock.at(clock.now() + 2 * rules.REPEAT_WINDOW):
+            gifts.give(eve.id, *refs, Minor(100))
+    finally:
+        sa.event.remove(db.engine, "before_cursor_execute", note)
+    assert len(sent) == 1
+    assert len(sent[0]) <= LONGEST_REMEMBERED
+
+
+def test_a_gift_lies_after_what_was_closed_whatever_its_writer_says(eve: User, post: Post) -> None:
+    end = clock.to_milliseconds(clock.now())
+    period = periods.close(end - timedelta(days=1), end, by=None)
+    with clock.at(end - timedelta(hours=1)):
+        late = give(eve, post, 100)
+    assert late.created_at == db.session.get_one(Gift, late.id).created_at == period.ends_at

@@ -71,5 +71,5 @@ def test_what_happened_after_the_end_is_not_known(people: People) -> None:
 
 def test_posts_are_told_from_the_newest_on(people: People) -> None:
     first, second, third = (posted(people) for _ in range(3))
-    assert history.newest(None, 2) == [third, second]
-    assert history.newest(second, 2) == [first]
+    assert history.newest(None, 2, hours(1)) == [third, second]
+    assert history.newest(second, 2, hours(1)) == [first]

@@ -10,11 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
 from popoff.audit import verify
-from popoff.audit.verify import BLOCK, Key, Report, footer_line, verify_export
+from popoff.audit.verify import BLOCK, Damaged, Key, Lines, Report, footer_line, verify_export
 from tests.support.audit import OTHER_SIGNER, SIGNER, chain, entries, export, head, header, lines
 
 ENTRIES = entries(5)
@@ -41,6 +42,46 @@ def test_several_processes_find_the_same_as_one() -> None:
     assert damaged != data
     assert checked(damaged, processes=2) == checked(damaged)
     assert "entry 40000 was changed" in checked(damaged).problems[0]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Path]:
+    """Exports as files, checked in blocks of 256 entries."""
+    monkeypatch.setattr(verify, "BLOCK", 256)
+
+    def write(data: bytes) -> Path:
+        (tmp_path / "export.jsonl").write_bytes(data)
+        return tmp_path / "export.jsonl"
+
+    return write
+
+
+@pytest.mark.parametrize("count", [5, 256 * 4, 256 * 4 + 1, 256 * 6 - 1, 256 * 7, 2000])
+def test_several_processes_that_read_the_file_themselves_find_the_same_as_one(
+    file: Callable[[bytes], Path], count: int
+) -> None:
+    whole = export(entries(count))
+    damaged = whole.replace(b'"post":%d,' % (count - 2), b'"post":0,').replace(
+        b'"post":%d}' % (count - 2), b'"post":0}'
+    )
+    for data in (whole, damaged, whole[:-9], whole.replace(b'"seq":%d}\n' % (count // 2), b'"seq":7}\n')):
+        with file(data).open("rb") as opened:
+            report = verify_export(opened, SIGNER.key, processes=2)
+        assert report == checked(data)
+        assert (report.problems == []) == (data == whole)
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_is_damaged(file: Callable[[bytes], Path]) -> None:
+    path = file(export(entries(300)))
+    with pytest.raises(Damaged, match="while it was read"):
+        verify.check_lines(Lines(0, bytes(32), (str(path), 0, 400)))
+
+
+def test_an_export_from_a_pipe_is_checked_by_several_processes(file: Callable[[bytes], Path]) -> None:
+    data = export(entries(2000))
+    with subprocess.Popen(["cat", str(file(data))], stdout=subprocess.PIPE) as cat:
+        assert cat.stdout is not None
+        assert verify_export(cast(BinaryIO, cat.stdout), SIGNER.key, processes=2) == checked(data)
 
 
 def test_each_line_is_json_for_everybody() -> None:

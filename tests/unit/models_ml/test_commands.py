@@ -35,7 +35,7 @@ def test_an_unknown_model_is_not_trained(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_model_that_is_not_there_is_a_missed_line_of_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(of_engagement.registry, "load", lambda name: registry.load_version(name, "none", tmp_path))
+    monkeypatch.setattr(of_engagement.registry, "load", lambda name, **_: registry.load_version(name, "none", tmp_path))
     assert evaluate.main(["engagement", "--quick"]) == 1
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("engagement") and line.endswith("MISSED")

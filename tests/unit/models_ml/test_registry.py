@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 import xgboost as xgb
 
 from models_ml import registry
-from models_ml.registry import Card, Refused
+from models_ml.registry import Card, Needs, Refused
 
 FEATURES = ["likes", "views"]
 
@@ -68,10 +68,13 @@ def _edit_card(**changes: Any) -> Callable[[Path], None]:
     return edit
 
 
-def _probe(folder: Path) -> None:
-    values = json.loads((folder / "card.json").read_text())
-    values["probes"]["model"]["answers"][0] += 1
-    (folder / "card.json").write_text(json.dumps(values))
+def _edit_probe(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        values = json.loads((folder / "card.json").read_text())
+        change(values["probes"]["model"])
+        (folder / "card.json").write_text(json.dumps(values))
+
+    return edit
 
 
 SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -84,7 +87,15 @@ SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
     "another order of features": (_edit_card(features=FEATURES[::-1]), "other features"),
     "a figure below its floor": (_edit_card(metrics={"ndcg": 0.4}), "at least 0.5"),
     "no figure for its floor": (_edit_card(metrics={}), "at least 0.5"),
-    "another answer to a probe": (_probe, "answers otherwise"),
+    "another answer to a probe": (_edit_probe(lambda probe: probe["answers"].reverse()), "answers otherwise"),
+    "a probe without rows": (_edit_probe(lambda probe: probe.pop("rows")), "damaged"),
+    "text in a probe": (_edit_probe(lambda probe: probe["rows"][0].append("x")), "damaged"),
+    "a list where floors belong": (_edit_card(floors=[]), "damaged"),
+    "a figure that is text": (_edit_card(metrics={"ndcg": "good"}), "damaged"),
+    "a number where features belong": (_edit_card(features=2), "damaged"),
+    "a list where files belong": (_edit_card(files=["model.ubj"]), "damaged"),
+    "a hash that is no text": (_edit_card(files={"model.ubj": 1}), "not the file"),
+    "an endless number in a probe": (_edit_probe(lambda probe: probe["rows"][0].append(10**400)), "damaged"),
     "another model's card": (_edit_card(model="quality"), "is of quality"),
 }
 
@@ -115,6 +126,48 @@ def test_where_the_own_model_is_spoilt_the_shipped_one_serves(tmp_path: Path, bo
     assert registry.load("engagement", [own, shipped]).version == "engagement-2"
     _spoil_file(own / "engagement" / "engagement-2")
     assert registry.load("engagement", [own, shipped]).version == "engagement-1"
+
+
+def test_a_pointer_that_is_no_text_leads_to_the_shipped_model(tmp_path: Path, booster: xgb.Booster) -> None:
+    save(tmp_path / "shipped", booster)
+    registry.promote("engagement", "engagement-1", tmp_path / "shipped")
+    (tmp_path / "own" / "engagement").mkdir(parents=True)
+    for damaged in (b"\xff\xfe\x00", b"x" * 5000, b"engagement-1\x00"):
+        (tmp_path / "own" / "engagement" / "current").write_bytes(damaged)
+        assert registry.load("engagement", [tmp_path / "own", tmp_path / "shipped"]).version == "engagement-1"
+        assert registry.in_use("engagement", [tmp_path / "own"]), "what is refused can be told"
+
+
+def _read_depth(parameters: Mapping[str, Any]) -> None:
+    registry.numbers(parameters["depth"], 1)
+
+
+OTHER_CODE = {
+    "a feature more": (Needs([*FEATURES, "shares"]), "other features"),
+    "another order of features": (Needs(FEATURES[::-1]), "other features"),
+    "another booster": (Needs(FEATURES, ["model", "second"]), "lacks second"),
+    "a parameter more": (Needs(FEATURES, check=_read_depth), "damaged"),
+}
+
+
+@pytest.mark.parametrize("change", OTHER_CODE)
+def test_a_model_of_other_code_gives_way_to_the_shipped_one(tmp_path: Path, booster: xgb.Booster, change: str) -> None:
+    needs, said = OTHER_CODE[change]
+    own, shipped = tmp_path / "own", tmp_path / "shipped"
+    save(own, booster)
+    registry.promote("engagement", "engagement-1", own)
+    with pytest.raises(Refused, match=said):
+        registry.load_version("engagement", "engagement-1", own, needs)
+    with pytest.raises(Refused, match=said):
+        registry.promote("engagement", "engagement-1", own, needs)
+    extended = xgb.train({"seed": 3, "nthread": 1}, xgb.DMatrix(
+        np.zeros((5, len(needs.features)), np.float32), label=np.ones(5), feature_names=list(needs.features)
+    ), 1)  # fmt: skip
+    made = card("new", features=list(needs.features), parameters={"depth": [2]})
+    boosters = dict.fromkeys(needs.boosters, extended)
+    registry.save(made, boosters, np.zeros((1, len(needs.features)), np.float32), shipped)
+    registry.promote("engagement", "new", shipped, needs)
+    assert registry.load("engagement", [own, shipped], needs).version == "new"
 
 
 def test_a_name_that_leads_out_of_the_store_is_no_version(tmp_path: Path, booster: xgb.Booster) -> None:

@@ -11,7 +11,7 @@ import pytest
 import xgboost as xgb
 
 from models_ml import registry, retrain
-from models_ml.registry import Card, Model
+from models_ml.registry import Card, Model, Needs
 from models_ml.retrain import Judge, Verdict, consider, judge_of
 
 FEATURES = ["a", "b"]
@@ -146,6 +146,35 @@ def test_where_nothing_is_in_use_a_sound_candidate_begins(tmp_path: Path) -> Non
     assert verdict.promoted
     assert verdict.current is None
     assert in_use(tmp_path) == "first"
+
+
+def test_where_what_is_in_use_cannot_answer_a_sound_candidate_takes_over(store: Path) -> None:
+    def fails(model: Model, fresh: pd.DataFrame) -> np.ndarray:
+        if model.version == "now":
+            raise ValueError("feature names mismatch")
+        return answers(model, fresh)
+
+    def nothing(model: Model, fresh: pd.DataFrame) -> np.ndarray:
+        return answers(model, fresh) * (np.nan if model.version == "now" else 1)
+
+    for answering in (fails, nothing):
+        registry.promote("engagement", "now", store)
+        judge = Judge("squared error", answering, figure, higher_is_better=False)
+        verdict = ask(store, saved(store, "new", 1), judge=judge)
+        assert (verdict.promoted, verdict.outcome, verdict.current) == (True, "first", "now")
+        assert in_use(store) == "new"
+
+
+def test_what_other_code_made_counts_as_absent(store: Path) -> None:
+    judge = Judge("squared error", answers, figure, higher_is_better=False, needs=Needs(["b", "a"]))
+    learnt = material(400, 1)
+    matrix = xgb.DMatrix(learnt[["b", "a"]], learnt.truth)
+    card = Card("engagement", "new", "2026-11-01", "test", 1, {}, ["b", "a"], {}, {}, ["Of tests."])
+    registry.save(card, {"model": xgb.train({"nthread": 1}, matrix, 1)}, np.zeros((1, 2), np.float32), store)
+    verdict = ask(store, "new", judge=judge)
+    assert (verdict.promoted, verdict.outcome, verdict.current) == (True, "first", None)
+    assert "other features" in verdict.reason
+    assert ask(store, "now", judge=judge).outcome == "refused"
 
 
 def test_what_is_in_use_is_not_compared_with_itself(store: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_programs_are_the_clockwork_the_workers_of_each_queue_and_the_web(se
     with config.override(media_workers=2, job_workers=1, web_workers=3, web_threads=5, host="0.0.0.0") as chosen:
         programs = {program.name: program for program in runner.programs(chosen, {"A": "b"})}
     assert list(programs) == ["schedule", "worker-media-1", "worker-media-2", "worker-default-1", "web"]
-    assert programs["worker-media-2"].argv[-3:] == ["workers.run", "worker", "media"]
+    assert programs["worker-media-2"].argv[-4:] == ["workers.run", "worker", "media", "films"]
     assert programs["schedule"].env == {"A": "b", "POPOFF_PROGRAM": "schedule"}
     web = " ".join(programs["web"].argv)
     assert "--host 0.0.0.0 --port 8123 --workers 3 --blocking-threads 5" in web

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from popoff.scoring.rules import PARTS, Part, QualityInputs, quality
+from popoff.scoring.rules import PARTS, Film, Part, QualityInputs, in_vain, quality, seen
 
 GOOD = QualityInputs(
     words=14, distinct_words=12, topics={"Education (lessons)": 1.6, "Science (space)": 0.7}, width=1080, height=1920,
@@ -98,3 +98,32 @@ def test_a_film_that_was_not_measured_is_not_scored_but_its_words_are() -> None:
     scored = {name for name, found in judged.parts.items() if found.score is not None}
     assert scored == {"communityGuidelines", "education"}
     assert judged.parts["length"].feedback == "Not scored: the film is still being processed."
+
+
+SEEN = Film("quality-1", "words", "bytes", {"delivery": {"score": 1.0}, "education": {"score": 2.0}}, {"seconds": 3.0})
+
+
+def watched(film: Film | None, written: str = "words", encoded: str = "bytes") -> QualityInputs:
+    return dataclasses.replace(GOOD, written=written, encoded=encoded, film=film)
+
+
+def test_a_model_has_seen_a_post_with_these_words_and_these_renditions() -> None:
+    assert seen(watched(SEEN), "quality-1")
+    for other in (watched(None), watched(SEEN, written="other"), watched(SEEN, encoded="other")):
+        assert not seen(other, "quality-1")
+    assert not seen(watched(SEEN), "quality-2")
+
+
+def test_a_try_in_vain_takes_away_only_what_was_said_of_something_else() -> None:
+    assert in_vain(watched(SEEN), "quality-1") == SEEN
+    assert list(in_vain(watched(SEEN, written="other"), "quality-1").parts) == ["delivery"]
+    assert (
+        in_vain(watched(SEEN), "quality-2")
+        == in_vain(watched(None), "quality-2")
+        == Film("quality-2", "words", "bytes")
+    )
+    refused = Film("quality-1", "words", "bytes", reason="it cannot be read")
+    assert in_vain(watched(refused), "quality-1").reason
+    assert not in_vain(watched(refused, encoded="other"), "quality-1").reason
+    for found in (watched(SEEN, written="other"), watched(refused, encoded="other")):
+        assert seen(dataclasses.replace(found, film=in_vain(found, "quality-1")), "quality-1")

@@ -77,6 +77,12 @@ class ContentQuality(BaseModel):
     length: PartScore
 
 
+class Reason(BaseModel):
+    input: str = Field(description="What was counted: likes, views, age ...")
+    points: float = Field(description="By how much the score would be lower without what it tells.")
+    text: str = Field(description="What was counted, and what is usual, in a sentence.")
+
+
 class Creator(BaseModel):
     id: str
     name: str
@@ -102,6 +108,9 @@ class Content(BaseModel):
     stage: str = Field(description="received, probing, transcoding, ready or failed.")
     creator: Creator
     engagement: float = Field(description="0 to 100.")
+    engagementReasons: list[Reason] = Field(  # noqa: N815
+        [], description="What moved `engagement` most, the strongest first; only for its author, by a trained model."
+    )
     contentQuality: ContentQuality  # noqa: N815
 
 
@@ -151,7 +160,7 @@ class ContentList(EconomyResource):
             except Invalid as refused:
                 raise _about_url(refused) from refused
         service.rescore([post.id])
-        return json_response(listing.rows([post.id])[0], 201)
+        return json_response(listing.rows([post.id], user_id)[0], 201)
 
 
 def _about_url(refused: Invalid) -> Invalid:
@@ -178,7 +187,7 @@ class ContentItem(EconomyResource):
         me = auth.me().user_id
         post = social.reachable_content(me, content_id)
         gifts = rewards.of_post(post.id, None if money.reads_money() else me)
-        return json_response({**listing.rows([post.id])[0], "gifts": [gift_row(gift) for gift in gifts]})
+        return json_response({**listing.rows([post.id], me)[0], "gifts": [gift_row(gift) for gift in gifts]})
 
     @gives(api, Content, "Changed.")
     @refuses(
@@ -197,7 +206,7 @@ class ContentItem(EconomyResource):
             raise Forbidden("Access denied")
         posts.edit_post(user_id, post.id, body.description, body.tags, title=body.title)
         service.rescore_quality([post.id])
-        return json_response(listing.rows([post.id])[0])
+        return json_response(listing.rows([post.id], user_id)[0])
 
 
 @api.route("/<uuid:content_id>/engagement-score/")

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from models_ml import registry
 from models_ml.anomaly import heldout, learn, score
-from models_ml.anomaly.features import NAMES, features, nearby
+from models_ml.anomaly.features import NAMES
 from models_ml.anomaly.learn import Material, Trained
 from models_ml.anomaly.score import AT_ONCE, LATER, VIEWS
 from models_ml.anomaly.simulate import KINDS, Economy
@@ -72,23 +72,6 @@ def test_at_once_nothing_is_known_of_what_follows(
     then = score.judge(measured[past], economy.gifts[past], model)
     whole = score.judge(measured, economy.gifts, model)
     np.testing.assert_allclose(then["probability"], whole.loc[past, "probability"], rtol=1e-6)
-
-
-def test_a_gift_is_judged_among_those_nearby_as_among_all(
-    model: Model, economy: Economy, measured: pd.DataFrame
-) -> None:
-    whole = score.judge(measured, economy.gifts, model)
-    for giver in economy.gifts["giver"].iloc[::2000]:
-        near = nearby(economy.gifts, giver)
-        gifts = economy.gifts[near]
-        found = score.judge(features(gifts, economy.people, economy.grants), gifts, model)
-        own = gifts.index[gifts["giver"] == giver]
-        np.testing.assert_allclose(found.loc[own, "probability"], whole.loc[own, "probability"], rtol=1e-4)
-
-
-def test_those_far_away_are_not_nearby() -> None:
-    gifts = pd.DataFrame({"giver": list("abcdefx"), "creator": list("bcdefgy")})
-    assert nearby(gifts, "a").tolist() == [True, True, True, True, False, False, False]
 
 
 def test_nothing_is_judged_to_nothing(model: Model, economy: Economy, measured: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from models_ml import registry
 from models_ml.quality import __main__ as command
-from models_ml.quality import causes, degrade, material
+from models_ml.quality import causes, degrade, material, measure
 from models_ml.quality import score as scoring
 
 
@@ -77,6 +77,29 @@ def test_what_is_too_short_or_no_film_is_not_scored(tmp_path: Path, clean: mater
         assert made.missing
         assert all(reason.startswith("Not scored") for reason in made.feedback.values())
         assert made.unreadable == (path != short)
+
+
+def test_a_film_with_more_pictures_than_are_read_is_as_long_as_it_says(
+    clean: material.Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = measure.decode(clean.path).seconds
+    for limit in ("MAX_RUN", "MAX_FRAMES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(measure, limit, 12)
+            cut = measure.decode(clean.path)
+        assert len(cut.runs[0][0]) == 12
+        assert cut.seconds == pytest.approx(whole, abs=0.1)
+
+
+@pytest.mark.parametrize("limit", ["TIME_LIMIT", "STALL_LIMIT"])
+def test_a_film_that_takes_too_long_is_neither_shortened_nor_unreadable(
+    files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], limit: str
+) -> None:
+    monkeypatch.setattr(measure, limit, 1e-9)
+    with pytest.raises(measure.OutOfTime):
+        measure.measure(files["clean"])
+    assert command.main([str(files["clean"])]) == command.OUT_OF_TIME
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_playlist_opens_no_other_file(tmp_path: Path, files: dict[str, Path]) -> None:
