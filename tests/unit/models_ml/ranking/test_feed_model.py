@@ -180,7 +180,8 @@ def test_numbers_and_texts_serve_as_ids(events: pd.DataFrame, items: pd.DataFram
     counted = events.assign(item_id=events["item_id"].map(number), user_id=events["user_id"].str[1:].astype(int))
     FeedModel().fit(counted, items.assign(item_id=items["item_id"].map(number))).save(tmp_path / "feed")
     page = FeedModel.load(tmp_path / "feed").recommend(np.array([0, 3]), 5)
-    assert all(isinstance(item, int) and item < EACH for item in page[0])
+    assert all(isinstance(item, int) for item in page[0])
+    assert sum(item < EACH for item in page[0]) == 3  # as many as one topic may have
 
 
 def test_operators_may_ask_for_more_of_one_creator(fitted: FeedModel, tmp_path, items: pd.DataFrame) -> None:
