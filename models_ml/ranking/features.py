@@ -8,6 +8,7 @@ import numpy.typing as npt
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import SOURCES
 from models_ml.ranking.memory import Memory
+from models_ml.ranking.people import WINDOW
 from models_ml.ranking.tables import NOBODY, Ints
 from models_ml.ranking.trends import HALF_LIVES, HOUR
 
@@ -103,10 +104,9 @@ def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     warmth = np.full(len(posts), np.nan)
     busy = np.full(len(posts), np.nan)
     if (known := creators != NOBODY).any():
-        met = visit.person.creators
-        warm = np.isin(creators, np.fromiter(met, dtype=np.int32, count=len(met)))
-        warmth[known] = 0.0
-        warmth[warm] = [met[creator] for creator in creators[warm].tolist()]
+        met, gains = visit.person.warmth(memory.creator)
+        place = np.minimum(np.searchsorted(met, creators), max(len(met) - 1, 0))
+        warmth[known] = np.where(met[place] == creators, gains[place], 0.0)[known] if len(met) else 0.0
         busy[known] = memory.output[creators[known]]
     if len(visit.disliked):
         repelled = (memory.taste[visit.disliked] @ memory.taste[posts].T).max(axis=0)
@@ -125,4 +125,9 @@ def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float, float
         return 0.0, np.nan, np.nan, np.nan
     usual = float(np.log1p(memory.liked[visit.liked]).mean())
     ages = np.log1p(np.maximum(visit.times - memory.born[visit.liked], 0) / HOUR)
-    return float(len(visit.person.posts)), usual, float(ages.mean()), float(visit.now - visit.times[0]) / HOUR
+    return (
+        float(min(len(visit.person.posts), WINDOW)),
+        usual,
+        float(ages.mean()),
+        float(visit.now - visit.times[0]) / HOUR,
+    )

@@ -6,6 +6,7 @@ Posts and people are numbers here; ids from outside are translated at the door. 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -14,9 +15,9 @@ from scipy import sparse
 
 from models_ml.ranking.content import unit
 from models_ml.ranking.history import History
-from models_ml.ranking.people import LIKED, Person
+from models_ml.ranking.people import LIKED, People, Person
 from models_ml.ranking.places import DIMENSIONS, REACH, embedding, following, nearest
-from models_ml.ranking.tables import NOBODY, Ints, Neighbours, grown
+from models_ml.ranking.tables import NOBODY, NOTHING, Ints, Neighbours, grown
 from models_ml.ranking.trends import Trends
 
 WIDTH = 128
@@ -26,10 +27,33 @@ PEERS, FANS, LIKES = 64, 16, 8
 for those of like taste to look at."""
 PROMISED, YOUNG = 30, 7 * 86400.0
 """Impressions that a new post is promised before it is judged, and the age in seconds at which the promise ends."""
-TABLES = ("next", "near", "alike", "about", "peers")
-COLUMNS = ("topic", "taste", "creator", "tag", "duration", "born", "shown", "liked", "latest", "fans", "likes")
+TABLES = ("next", "near", "alike", "about")
+COLUMNS = {
+    "topic": 0.0,
+    "taste": 0.0,
+    "creator": NOBODY,
+    "tag": NOBODY,
+    "duration": np.nan,
+    "born": np.nan,
+    "shown": 0.0,
+    "liked": 0.0,
+    "latest": np.nan,
+    "fans": NOBODY,
+}
+"""Arrays with a row for each post, and what stands in them for a post of which nothing is known."""
+OF_POSTS = {**COLUMNS, "trends.sums": 0.0} | {f"{table}.{name}": NOTHING[name] for table in TABLES for name in NOTHING}
+OF_PEOPLE = {"likes": NOBODY} | {f"peers.{name}": NOTHING[name] for name in NOTHING}
+"""All arrays with a row for each post, and for each person, by the names they are saved by."""
 EVERY = 50
 """How many likes of a post outweigh the place that it was first given among the others."""
+
+
+class Scratch(threading.local):
+    """Arrays that a thread writes to for a moment and then puts back as they were."""
+
+    def __init__(self) -> None:
+        self.slots: Ints = np.zeros(0, dtype=np.int32)
+        self.closeness = np.zeros(1, dtype=np.float32)
 
 
 class Memory:
@@ -39,7 +63,7 @@ class Memory:
         self.post_ids: list[Hashable] = []
         self.post_of: dict[Hashable, int] = {}
         self.person_of: dict[Hashable, int] = {}
-        self.people: list[Person] = []
+        self.people = People()
         self.creator_of: dict[Hashable, int] = {}
         self.posts_by: list[list[int]] = []
         self.output = np.zeros(0, dtype=np.float32)
@@ -59,8 +83,7 @@ class Memory:
         self.shown = np.zeros(0)
         self.liked = np.zeros(0)
         self.latest = np.zeros(0)
-        self.slots: Ints = np.zeros(0, dtype=np.int32)
-        self.scratch = np.zeros(1, dtype=np.float32)
+        self.scratch = Scratch()
         self.owed: set[int] = set()
         self.waiting: Ints = np.zeros(0, dtype=np.int32)
         self.clock = 0.0
@@ -68,6 +91,12 @@ class Memory:
     @property
     def posts(self) -> int:
         return len(self.post_ids)
+
+    @property
+    def slots(self) -> Ints:
+        """Scratch: an entry for each post, all NOBODY."""
+        self.scratch.slots = grown(self.scratch.slots, len(self.creator), NOBODY)
+        return self.scratch.slots
 
     def person(self, user_id: Hashable) -> Person:
         """What is known of a person; of one never met: a blank, which is not kept."""
@@ -78,7 +107,7 @@ class Memory:
         """The number of a person, who is made known when new."""
         number = self.person_of.setdefault(user_id, len(self.people))
         if number == len(self.people):
-            self.people.append(Person(number))
+            self.people.add()
             self.peers.grow(len(self.people))
             self.likes = grown(self.likes, len(self.people), NOBODY)
         return number
@@ -98,31 +127,27 @@ class Memory:
         self.post_of.update((post_id, first + place) for place, post_id in enumerate(ids))
         for table in (self.next, self.near, self.alike, self.about, self.trends):
             table.grow(number)
-        self.topic, self.taste = grown(self.topic, number, 0.0), grown(self.taste, number, 0.0)
-        self.tag = grown(self.tag, number, NOBODY)
-        self.creator, self.slots = grown(self.creator, number, NOBODY), grown(self.slots, number, NOBODY)
-        self.duration, self.born = grown(self.duration, number, np.nan), grown(self.born, number, np.nan)
-        self.shown, self.liked = grown(self.shown, number, 0.0), grown(self.liked, number, 0.0)
-        self.latest = grown(self.latest, number, np.nan)
-        self.fans = grown(self.fans, number, NOBODY)
+        for name, nothing in COLUMNS.items():
+            setattr(self, name, grown(getattr(self, name), number, nothing))
         self.topic[first:number] = topics
         self.duration[first:number], self.born[first:number] = durations, born
         for post, creator in enumerate(creators, start=first):
             if creator is not None:
-                self._credit(post, creator)
+                self.creator[post] = self.creator_of.setdefault(creator, len(self.creator_of))
+        self.credit(first)
         for post, tag in enumerate(tags, start=first):
             if tag is not None:
                 self.tag[post] = self.tag_of.setdefault(tag, len(self.tag_of))
         return np.arange(first, number)
 
-    def _credit(self, post: int, creator: Hashable) -> None:
-        number = self.creator_of.setdefault(creator, len(self.creator_of))
-        if number == len(self.posts_by):
-            self.posts_by.append([])
-        self.creator[post] = number
-        self.posts_by[number].append(post)
-        self.output = grown(self.output, number + 1, 0.0)
-        self.output[number] += 1
+    def credit(self, first: int = 0) -> None:
+        """Note what creators made, of the posts from `first` on."""
+        self.posts_by.extend([] for _ in range(len(self.creator_of) - len(self.posts_by)))
+        made = self.creator[first : self.posts]
+        for place in np.flatnonzero(made != NOBODY).tolist():
+            self.posts_by[made[place]].append(first + place)
+        self.output = grown(self.output, len(self.creator_of), 0.0)
+        self.output[: len(self.creator_of)] += np.bincount(made[made != NOBODY], minlength=len(self.creator_of))
 
     def learn(self, history: History) -> None:
         """Read a whole history, rows by person and in order of time, and place posts among one another."""
@@ -131,7 +156,7 @@ class Memory:
         for person, post, time, gain in zip(
             people.tolist(), posts.tolist(), times.tolist(), gains.tolist(), strict=True
         ):
-            self.people[person].meet(post, time, gain, int(self.creator[post]))
+            self.people[person].meet(post, time, gain)
         self.clock = float((times if len(times) else np.nan_to_num(self.born)).max(initial=0.0))
         self.shown[:number] = np.bincount(posts, minlength=number)
         good = gains >= LIKED
@@ -210,10 +235,10 @@ class Memory:
 
     def closeness(self, person: int) -> npt.NDArray[np.float32]:
         """Scratch: what each person has in common with this one, zero but for the closest; NOBODY reads the last."""
-        self.scratch = grown(self.scratch, len(self.people) + 1, 0.0)
-        self.scratch[self.peers.ids[person]] = self.peers.weights[person]
-        self.scratch[NOBODY] = 0.0
-        return self.scratch
+        closeness = self.scratch.closeness = grown(self.scratch.closeness, len(self.people) + 1, 0.0)
+        closeness[self.peers.ids[person]] = self.peers.weights[person]
+        closeness[NOBODY] = 0.0
+        return closeness
 
     def _befriend(self, person: int, post: int) -> None:
         weight = 1 / max(1.0, float(self.liked[post]))
@@ -246,7 +271,7 @@ class Memory:
                     self.near.add(post, other, 1 / gap)
             self._befriend(person, post)
             self._move(post, before)
-        known.meet(post, time, gain, int(self.creator[post]))
+        known.meet(post, time, gain)
 
     def _move(self, post: int, others: Ints) -> None:
         """A post with few likes comes to stand where those stand who like it."""

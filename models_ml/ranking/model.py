@@ -46,8 +46,8 @@ class FeedModel:
         self.ranker = Ranker()
         self.memory = Memory(self.content.dimensions)
 
-    def fit(self, events: pd.DataFrame, items: pd.DataFrame) -> FeedModel:
-        """Learn everything anew. Raises ValueError when a frame lacks its ids."""
+    def fit(self, events: pd.DataFrame, items: pd.DataFrame, ranker: Ranker | None = None) -> FeedModel:
+        """Learn everything anew, but for the ranker when it is given. Raises ValueError when a frame lacks its ids."""
         events = frames.events_of(events)
         items = frames.items_of(items, also=events[frames.ITEM])
         texts = _texts(items)
@@ -55,7 +55,7 @@ class FeedModel:
         topics = self.content.place(texts)
         people, names = pd.factorize(events[frames.USER])
         history = _history(events, items, people.astype(np.int32))
-        self.ranker = Ranker.learn(list(rehearse(_blank(items, topics, names.tolist()), history)))
+        self.ranker = ranker or Ranker.learn(list(rehearse(_blank(items, topics, names.tolist()), history)))
         self.memory = _blank(items, topics, names.tolist())
         self.memory.learn(history)
         return self
@@ -110,7 +110,7 @@ class FeedModel:
         person = Person(self.memory.person_of.get(_plain(user_id), NOBODY))
         for item, time, gain in zip(item_ids, times, gains, strict=True):
             if (post := self.memory.post_of.get(item)) is not None:
-                person.meet(post, time, gain, int(self.memory.creator[post]))
+                person.meet(post, time, gain)
         return person
 
     def rank(
@@ -175,10 +175,11 @@ class FeedModel:
         store.save(Path(folder), self.content, self.ranker, self.memory)
 
     @classmethod
-    def load(cls, folder: Path | str, rules: Rules | None = None) -> FeedModel:
-        """Raises OSError, ValueError or KeyError when the folder holds no feed."""
+    def load(cls, folder: Path | str, rules: Rules | None = None, ranker: Ranker | None = None) -> FeedModel:
+        """`ranker`: in place of the one that was saved. Raises OSError, ValueError or KeyError when the folder holds no
+        feed, or a damaged one."""
         made = cls(rules)
-        made.content, made.ranker, made.memory = store.load(Path(folder))
+        made.content, made.ranker, made.memory = store.load(Path(folder), ranker)
         return made
 
     def _page(self, person: Person, places: int, exclude_seen: bool, now: float) -> Ints:

@@ -61,6 +61,21 @@ class Ranker:
         )
         return cls(xgb.train({**FIXED, **PARAMETERS}, matrix, ROUNDS))
 
+    @classmethod
+    def of(cls, trees: bytes) -> Ranker:
+        """As `dump` gave them. Raises ValueError when they are no trees, or trees of other features."""
+        if not trees:
+            return cls()
+        booster = xgb.Booster({"nthread": 1})
+        booster.load_model(bytearray(trees))
+        if booster.feature_names != list(NAMES):
+            raise ValueError("The ranker was made for other features.")
+        return cls(booster)
+
+    def dump(self) -> bytes:
+        """The trees as XGBoost writes them (UBJSON); nothing when there are none."""
+        return b"" if self.booster is None else bytes(self.booster.save_raw("ubj"))
+
     def best(self, features: Matrix, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """Rows of the at most `number` best candidates in no order, and their scores: larger is better."""
         rows = np.arange(len(features))

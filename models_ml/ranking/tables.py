@@ -11,6 +11,8 @@ from scipy import sparse
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 NOBODY = -1
+NOTHING = {"ids": NOBODY, "weights": 0.0, "total": 0.0}
+"""What stands in the rows of a table of which nothing is known."""
 
 
 def grown(array: npt.NDArray, rows: int, fill: float) -> npt.NDArray:

@@ -11,7 +11,7 @@ EACH = 10
 
 
 def followed(memory: Memory, visit: Visit, limit: int) -> Ints:
-    warm = [creator for creator, gain in visit.person.creators.items() if gain > 0]
-    warm.sort(key=lambda creator: -visit.person.creators[creator])
-    posts = [post for creator in warm[:CREATORS] for post in memory.posts_by[creator][: -EACH - 1 : -1]]
+    creators, gains = visit.person.warmth(memory.creator)
+    warm = creators[gains > 0][np.argsort(-gains[gains > 0], kind="stable")[:CREATORS]]
+    posts = [post for creator in warm.tolist() for post in memory.posts_by[creator][: -EACH - 1 : -1]]
     return np.array(posts[:limit], dtype=np.int32)

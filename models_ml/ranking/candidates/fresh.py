@@ -15,7 +15,7 @@ LESS = 0.02
 def owed(memory: Memory, visit: Visit, limit: int) -> Ints:
     posts = memory.owing()
     if len(posts) > CONSIDERED:
-        start = CONSIDERED * (visit.person.number + len(visit.person.posts)) % len(posts)
+        start = CONSIDERED * (visit.person.number + visit.person.turn()) % len(posts)
         posts = np.take(posts, np.arange(start, start + CONSIDERED), mode="wrap")
     if len(posts) <= limit:
         return posts
