@@ -75,9 +75,13 @@ class Content:
         seen = np.bincount(counts.indices, minlength=BUCKETS)
         rarity = np.log((1 + len(texts)) / (1 + seen)).astype(np.float32)
         rarity[seen < 2] = 0.0
-        if counts.nnz == 0 or min(counts.shape) < 3:
+        telling = np.flatnonzero(rarity)
+        if min(len(texts), len(telling)) < 3:
             return cls(rarity, np.zeros((BUCKETS, 1), dtype=np.float32))
-        return cls(rarity, leading(cls._weighed(counts, rarity), DIMENSIONS)[2])
+        directions = leading(cls._weighed(counts, rarity)[:, telling], DIMENSIONS)[2]
+        projection = np.zeros((BUCKETS, directions.shape[1]), dtype=np.float32)
+        projection[telling] = directions
+        return cls(rarity, projection)
 
     @staticmethod
     def _weighed(counts: sparse.csr_matrix, rarity: Vectors) -> sparse.csr_matrix:
