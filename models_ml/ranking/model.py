@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from models_ml.ranking import frames, store
+from models_ml.ranking.asking import Asked
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import gather, marked
 from models_ml.ranking.content import Content, pieces
@@ -23,18 +23,6 @@ from models_ml.ranking.ranker import CLOSER, Ranker
 from models_ml.ranking.rehearsal import rehearse
 from models_ml.ranking.selection import Offer, Rules, select
 from models_ml.ranking.tables import NOBODY, Ints
-
-
-@dataclass(frozen=True, eq=False)
-class Ranked:
-    """Posts, best first: ids, scores (n,), and which sources offered each (n,): bit s for source s of `pool.SOURCES`.
-
-    A score is the logarithm of odds of being liked next among the other candidates, where the ranker has learnt.
-    """
-
-    ids: Sequence[Hashable]
-    scores: npt.NDArray[np.float32]
-    marks: npt.NDArray[np.int32]
 
 
 class FeedModel:
@@ -113,47 +101,9 @@ class FeedModel:
                 person.meet(post, time, gain)
         return person
 
-    def rank(
-        self, person: Person, limit: int, now: float, banned: Sequence[Hashable] = (), also: Sequence[Hashable] = ()
-    ) -> Ranked:
-        """The best `limit` candidates for a person, best first, and all of `also` that are known, whatever they score.
-
-        Unlike `recommend` it makes no page: whoever serves filters what may be shown, and then selects. `now` in
-        seconds; `banned`: posts that are no candidates.
-        """
-        memory, visit = self.memory, Visit.of(person, now)
-        asked, unwanted = self._numbers(also), self._numbers(banned)
-        posts, marks = gather(memory, visit, unwanted)
-        further = np.setdiff1d(asked, posts)
-        posts, marks = np.append(posts, further), np.append(marks, np.zeros(len(further), dtype=marks.dtype))
-        features = describe(memory, visit, posts, marks)
-        best, _ = self.ranker.best(features, limit)
-        kept = np.union1d(best, np.flatnonzero(np.isin(posts, asked)))
-        scores = self.ranker.score(features[kept])
-        order = np.argsort(-scores, kind="stable")
-        kept, scores = kept[order], scores[order]
-        return Ranked([memory.post_ids[post] for post in posts[kept].tolist()], scores, marks[kept])
-
-    def because(self, person: Person, item_ids: Sequence[Hashable], now: float) -> list[Hashable | None]:
-        """For each known post the one that the person liked which speaks most for it; None where none does."""
-        memory, visit = self.memory, Visit.of(person, now)
-        posts = np.array([memory.post_of.get(item, NOBODY) for item in item_ids], dtype=np.int32)
-        distinct, place = np.unique(posts, return_inverse=True)
-        if not len(visit.liked) or not len(distinct):
-            return [None] * len(posts)
-        together = memory.near.among(visit.liked, distinct, memory.slots)
-        share = together / np.maximum(memory.near.total[visit.liked], 1.0)[:, None] * visit.importance[:, None]
-        strongest = share.argmax(axis=0)
-        telling = (share.max(axis=0) > 0) & (distinct != NOBODY)
-        causes = [
-            memory.post_ids[visit.liked[row]] if told else None
-            for row, told in zip(strongest.tolist(), telling.tolist(), strict=True)
-        ]
-        return [causes[row] for row in place.tolist()]
-
-    def _numbers(self, item_ids: Sequence[Hashable]) -> Ints:
-        known = (self.memory.post_of.get(item, NOBODY) for item in item_ids)
-        return np.array([post for post in known if post != NOBODY], dtype=np.int32)
+    def ask(self, person: Person, now: float, banned: Sequence[Hashable] = (), ranker: Ranker | None = None) -> Asked:
+        """For whoever serves: unlike `recommend` it makes no page. `ranker`: in place of the feed's own."""
+        return Asked(self.memory, ranker or self.ranker, person, now, banned)
 
     def observe(self, event: Mapping[str, Any]) -> None:
         """Learn from one event, a mapping with the names of the columns of `events`; people and posts may be new."""
