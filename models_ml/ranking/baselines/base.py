@@ -63,7 +63,7 @@ class Baseline(ABC):
         self.seen: list[set[int]] = [set() for _ in names]
         for person, post, liking in zip(self.people, self.posts, self.likings, strict=True):
             self._note(person, post, liking)
-        self._relearn()
+        self.relearn()
         return self
 
     def recommend(
@@ -95,12 +95,13 @@ class Baseline(ABC):
     def observe(self, event: Mapping[Any, Any]) -> None:
         """Learn from one event more. A post that was not in the catalogue enters it with its first like."""
         row = events_of(pd.DataFrame([dict(event)]))
-        liking = bool(liked(row)[0])
-        item, user = row[ITEM].iloc[0], row[USER].iloc[0]
+        time = float(row[TIME].iloc[0]) if TIME in row else np.nan
+        self.hear(row[USER].iloc[0], row[ITEM].iloc[0], time, bool(liked(row)[0]))
+
+    def hear(self, user: Hashable, item: Hashable, time: float, liking: bool) -> None:
+        """Learn from one event more, of which all is known already; `time` in seconds or nan."""
         if liking and item not in self.post_of:
-            self.post_of[item] = len(self.ids)
-            self.ids.append(item)
-            self.popularity = np.append(self.popularity, 0.0)
+            self._enter(item)
         person = self.person_of.setdefault(user, len(self.liked))
         if person == len(self.liked):
             self.liked.append([])
@@ -108,13 +109,22 @@ class Baseline(ABC):
         post = self.post_of.get(item, NOBODY)
         self.people.append(person)
         self.posts.append(post)
-        self.times.append(float(row[TIME].iloc[0]) if TIME in row else np.nan)
+        self.times.append(time)
         self.likings.append(liking)
         self._note(person, post, liking)
         self.popularity[post] += liking and post != NOBODY
         self._fresh += 1
         if self._fresh >= self.relearn_after:
-            self._relearn()
+            self.relearn()
+
+    def add(self, items: pd.DataFrame) -> None:
+        """Take more posts into the catalogue (see `frames`); what they say counts from the next `relearn` on."""
+        known = items_of(self.items, also=pd.Series(self.ids))
+        items = items_of(items)
+        items = items[~items[ITEM].isin(known[ITEM])]
+        self.items = items_of(pd.concat([known, items], ignore_index=True))
+        for item in items[ITEM].tolist():
+            self._enter(item)
 
     def scores(self, people: Sequence[int], now: float | None) -> Floats:
         """Scores of all posts for people by number, shape (people, posts)."""
@@ -148,12 +158,18 @@ class Baseline(ABC):
     def _scores(self, people: Sequence[int], now: float | None) -> npt.NDArray:
         """Scores (people, posts that were there when it learnt); nan where nothing can be said."""
 
-    def _relearn(self) -> None:
+    def relearn(self) -> None:
+        """Learn all anew from what was heard so far."""
         self._fresh = 0
         posts = np.array(self.posts, dtype=np.int64)
         told = np.array(self.likings, dtype=bool) & (posts != NOBODY)
         self.popularity = np.bincount(posts[told], minlength=len(self.ids)).astype(np.float64)
         self._learn()
+
+    def _enter(self, item: Hashable) -> None:
+        self.post_of[item] = len(self.ids)
+        self.ids.append(item)
+        self.popularity = np.append(self.popularity, 0.0)
 
     def _note(self, person: int, post: int, liking: bool) -> None:
         if post == NOBODY:

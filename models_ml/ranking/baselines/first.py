@@ -32,11 +32,10 @@ PEOPLE = 64
 
 
 class FirstPopOff(Baseline):
-    """See above. Learns all of its interests anew when it relearns."""
+    """See above. Interests follow from what a person liked, and are worked out when they are asked for."""
 
     def _learn(self) -> None:
         self.points = embeddings(self._texts())
-        self.interests: list[tuple[Floats, Numbers]] = [self._interests(liked) for liked in self.liked]
         posts = np.array(self.posts, dtype=np.int64)
         views = np.bincount(posts[posts != NOBODY], minlength=len(self.ids))
         self.engaged = self.popularity / np.maximum(views, 1)
@@ -63,8 +62,8 @@ class FirstPopOff(Baseline):
         """Points (interests, dimensions) and their weights after these posts, in their order."""
         points, weights = np.zeros((0, self.points.shape[1]), np.float32), np.zeros(0)
         for post in liked:
-            point = self.points[post]
-            if not point.any():
+            point = self.points[post] if post < len(self.points) else None
+            if point is None or not point.any():
                 continue
             alike = points @ point
             nearest = int(alike.argmax()) if len(alike) else NOBODY
@@ -98,9 +97,9 @@ class FirstPopOff(Baseline):
         """How interesting each post should be to each of these people, 0..1, shape (people, posts)."""
         found = np.zeros((len(people), len(self.points)), dtype=np.float32)
         for row, person in enumerate(people):
-            if person == NOBODY or person >= len(self.interests) or not len(self.interests[person][1]):
+            points, weights = self._interests(self.liked[person] if person != NOBODY else ())
+            if not len(weights):
                 continue
-            points, weights = self.interests[person]
             alike = points @ self.points.T
             worth = alike * weights[:, None].astype(np.float32)
             matching = alike > ALIKE
