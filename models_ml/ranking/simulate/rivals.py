@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,24 +13,28 @@ import pandas as pd
 from models_ml.ranking import frames
 from models_ml.ranking.baselines import Baseline
 from models_ml.ranking.model import FeedModel
+from models_ml.ranking.ranker import Ranker
 from models_ml.ranking.simulate.town import DAY, START, Town
 
 Page = npt.NDArray[np.object_]
 
 
 class Ours:
-    """The feed as a platform runs it: it learns from each event, and every few days a worker learns all anew."""
+    """The feed as a platform runs it: it learns from each event, and every few days a worker learns all anew.
 
-    def __init__(self, every: float = 5 * DAY, make: Callable[[], FeedModel] = FeedModel) -> None:
-        self.every, self.make = every, make
+    `ranker`: kept throughout; without it each learning makes its own, which takes long.
+    """
+
+    def __init__(self, ranker: Ranker | None = None, every: float = 3 * DAY) -> None:
+        self.every, self.ranker = every, ranker
         self.events: list[Mapping[str, Any]] = []
         self.due = START + every
         self.items = pd.DataFrame()
-        self.model = make()
+        self.model = FeedModel()
 
     def fit(self, events: pd.DataFrame, items: pd.DataFrame) -> None:
         self.items = items
-        self.model = self.make().fit(events, items)
+        self.model = FeedModel().fit(events, items, self.ranker)
 
     def add(self, items: pd.DataFrame) -> None:
         self.items = pd.concat([self.items, items])
@@ -47,7 +51,7 @@ class Ours:
         self.model.observe(event)
         if event[frames.TIME] >= self.due:
             self.due += self.every
-            self.model = self.make().fit(pd.DataFrame(self.events), self.items)
+            self.model = FeedModel().fit(pd.DataFrame(self.events), self.items, self.ranker)
 
 
 class Kept:
@@ -103,3 +107,44 @@ class Oracle:
 
     def observe(self, event: Mapping[str, Any]) -> None:
         self.seen.setdefault(event[frames.USER], []).append(event[frames.ITEM])
+
+
+class Mixed:
+    """What a history comes from that is not ours: pages by chance, by what is liked, or by a good guess at what pleases.
+
+    `noise`: of the guess, beside pleasure, which is 0..1.
+    """
+
+    def __init__(self, town: Town, noise: float = 0.2) -> None:
+        self.town, self.noise = town, noise
+        self.chance = np.random.default_rng([town.seed, 3])
+        self.known = 0
+        self.likes = np.zeros(len(town.born))
+        self.seen: dict[Hashable, list[int]] = {}
+
+    def fit(self, events: pd.DataFrame, items: pd.DataFrame) -> None:
+        self.known = len(items)
+
+    def add(self, items: pd.DataFrame) -> None:
+        self.known += len(items)
+
+    def recommend(self, user_ids: Sequence[Hashable], k: int, exclude_seen: bool = True, now: Any = None) -> Page:
+        pages = np.full((len(user_ids), k), None, dtype=object)
+        posts = np.arange(self.known)
+        for row, user in enumerate(user_ids):
+            way, scores = self.chance.random(), self.chance.random(self.known)
+            if way < 0.5:
+                noise = self.noise * self.chance.standard_normal(self.known)
+                scores = noise + self.town.pleasure(int(user), posts, self.town.day(now))  # type: ignore[call-overload]
+            elif way < 0.75:
+                scores = scores + self.likes[: self.known]
+            scores[self.seen.get(user, [])] = -np.inf
+            best = np.argsort(-scores)[:k]
+            best = best[scores[best] > -np.inf]
+            pages[row, : len(best)] = best
+        return pages
+
+    def observe(self, event: Mapping[str, Any]) -> None:
+        self.seen.setdefault(event[frames.USER], []).append(event[frames.ITEM])
+        self.likes *= 1 - 1e-4
+        self.likes[event[frames.ITEM]] += event[frames.LIKE]
