@@ -9,7 +9,7 @@ from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import SOURCES
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.people import WINDOW
-from models_ml.ranking.tables import NOBODY, Ints
+from models_ml.ranking.tables import NOBODY, Ints, products
 from models_ml.ranking.trends import HALF_LIVES, HOUR
 
 PAIRS = ("next", "near", "lift", "taste", "topic")
@@ -57,8 +57,8 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
         nearby,
         around
         / np.sqrt(np.maximum(memory.near.total[liked], 1.0)[:, None] * np.maximum(memory.near.total[posts], 1.0)),
-        memory.taste[liked] @ memory.taste[posts].T,
-        memory.topic[liked] @ memory.topic[posts].T,
+        products(memory.taste[liked], memory.taste[posts]),
+        products(memory.topic[liked], memory.topic[posts]),
     )
     columns = [column for pair in pairs for column in _over_history(pair, visit)]
     columns.append((around > 0).sum(axis=0))
@@ -84,7 +84,9 @@ def _over_history(pair: npt.NDArray, visit: Visit) -> list[npt.NDArray]:
     if not len(visit.liked):
         return [np.full(pair.shape[1], np.nan)] * 5
     lately = np.exp2((visit.times - visit.now) / LATELY).astype(np.float32)
-    return [visit.importance @ pair, pair.sum(axis=0), pair.max(axis=0), pair[0], lately @ pair]
+    weights = np.stack([visit.importance, np.ones_like(lately), lately])
+    faded, summed, late = products(weights, pair.T)
+    return [faded, summed, pair.max(axis=0), pair[0], late]
 
 
 def _of_peers(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
@@ -109,7 +111,7 @@ def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
         warmth[known] = np.where(met[place] == creators, gains[place], 0.0)[known] if len(met) else 0.0
         busy[known] = memory.output[creators[known]]
     if len(visit.disliked):
-        repelled = (memory.taste[visit.disliked] @ memory.taste[posts].T).max(axis=0)
+        repelled = products(memory.taste[visit.disliked], memory.taste[posts]).max(axis=0)
     else:
         repelled = np.full(len(posts), np.nan)
     duration = np.log1p(memory.duration[posts])

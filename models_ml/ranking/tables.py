@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+
+if TYPE_CHECKING:  # who only makes pages does not wait for it
+    from scipy import sparse
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 NOBODY = -1
+SHARED_OUT = 262_144
 NOTHING = {"ids": NOBODY, "weights": 0.0, "total": 0.0}
 """What stands in the rows of a table of which nothing is known."""
 
@@ -81,11 +85,10 @@ class Neighbours:
         slots[columns] = NOBODY
         return found
 
-    def strongest(self, rows: Ints, importance: Floats, limit: int) -> Ints:
-        """The posts that go most with these, each counted by its importance: distinct, at most `limit`."""
-        ids = self.ids[rows]
+    def strongest(self, rows: Ints, importance: Floats, limit: int, slots: Ints) -> Ints:
+        """The posts that go most with these, each counted by its importance: distinct, at most `limit`; slots: scratch."""
         share = self.weights[rows] * (importance / np.maximum(self.total[rows], 1e-9))[:, None]
-        return top(ids.ravel(), share.ravel(), limit)
+        return top(self.ids[rows].ravel(), share.ravel(), limit, slots)
 
     def arrays(self) -> dict[str, npt.NDArray]:
         return {"ids": self.ids, "weights": self.weights, "total": self.total}
@@ -97,18 +100,37 @@ class Neighbours:
         return made
 
 
-def top(ids: Ints, weights: npt.NDArray, limit: int) -> Ints:
-    """The `limit` ids with the largest summed weights, largest first; NOBODY is never among them."""
-    order = np.argsort(ids, kind="stable")
-    ids, weights = ids[order], weights[order]
-    starts = np.flatnonzero(np.diff(ids, prepend=np.int32(-2)))
-    if not len(starts):
-        return ids
-    sums = np.add.reduceat(weights, starts)
-    distinct = ids[starts]
-    if distinct[0] == NOBODY:
-        distinct, sums = distinct[1:], sums[1:]
-    if len(distinct) > limit:
+def distinct(ids: Ints, slots: Ints) -> tuple[Ints, Ints]:
+    """Each id once, and for each entry of `ids` where it stands among these. Without sorting, which costs more.
+
+    `slots`: scratch with an entry for every id, all NOBODY, given back as it was.
+    """
+    places = np.arange(len(ids), dtype=np.int32)
+    slots[ids] = places
+    found = ids[slots[ids] == places]
+    slots[found] = places[: len(found)]
+    place = slots[ids]
+    slots[found] = NOBODY
+    return found, place
+
+
+def top(ids: Ints, weights: npt.NDArray, limit: int, slots: Ints) -> Ints:
+    """The `limit` ids with the largest summed weights, largest first; NOBODY is never among them. `slots`: scratch."""
+    known = np.flatnonzero(ids != NOBODY)
+    found, place = distinct(ids[known], slots)
+    sums = np.bincount(place, weights[known], minlength=len(found))
+    if len(found) > limit:
         part = np.argpartition(-sums, limit)[:limit]
-        distinct, sums = distinct[part], sums[part]
-    return distinct[np.argsort(-sums, kind="stable")]
+        found, sums = found[part], sums[part]
+    return found[np.argsort(-sums, kind="stable")]
+
+
+def products(left: Floats, right: Floats) -> Floats:
+    """left @ right.T, shape (rows of left, rows of right), on one thread.
+
+    In parts so small that BLAS does not share them out: beside other work its threads wait for one another longer than
+    the product takes (OpenBLAS shares out from 262,144 multiplications on).
+    """
+    step = max(1, SHARED_OUT // max(1, left.size))
+    parts = [left @ right[start : start + step].T for start in range(0, len(right), step)]
+    return np.concatenate(parts, axis=1) if parts else np.zeros((len(left), 0), dtype=np.float32)

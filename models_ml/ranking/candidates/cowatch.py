@@ -6,8 +6,8 @@ from models_ml.ranking.tables import Ints
 
 
 def after(memory: Memory, visit: Visit, limit: int) -> Ints:
-    return memory.next.strongest(visit.liked, visit.importance, limit)
+    return memory.next.strongest(visit.liked, visit.importance, limit, memory.slots)
 
 
 def around(memory: Memory, visit: Visit, limit: int) -> Ints:
-    return memory.near.strongest(visit.liked, visit.importance, limit)
+    return memory.near.strongest(visit.liked, visit.importance, limit, memory.slots)

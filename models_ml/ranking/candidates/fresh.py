@@ -4,7 +4,7 @@ import numpy as np
 
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.memory import Memory
-from models_ml.ranking.tables import Ints
+from models_ml.ranking.tables import Ints, products
 
 CONSIDERED = 500
 """Of many waiting posts each visit looks at so many in a row, and at others the next time."""
@@ -19,6 +19,8 @@ def owed(memory: Memory, visit: Visit, limit: int) -> Ints:
         posts = np.take(posts, np.arange(start, start + CONSIDERED), mode="wrap")
     if len(posts) <= limit:
         return posts
-    wanted = visit.importance @ memory.topic[visit.liked]
-    fit = memory.topic[posts] @ wanted / max(1e-9, float(np.linalg.norm(wanted))) - LESS * memory.shown[posts]
+    wanted = (visit.importance @ memory.topic[visit.liked])[None]
+    fit = (
+        products(wanted, memory.topic[posts])[0] / max(1e-9, float(np.linalg.norm(wanted))) - LESS * memory.shown[posts]
+    )
     return posts[np.argpartition(-fit, limit)[:limit]]

@@ -8,7 +8,7 @@ import numpy as np
 
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.memory import Memory
-from models_ml.ranking.tables import Ints
+from models_ml.ranking.tables import Ints, products
 
 SAME = 0.5
 """Cosine from which two posts are of one interest."""
@@ -17,12 +17,12 @@ INTERESTS = 5
 
 def alike(memory: Memory, visit: Visit, limit: int) -> Ints:
     leaders, weights = interests(memory, visit)
-    return memory.alike.strongest(leaders, weights, limit)
+    return memory.alike.strongest(leaders, weights, limit, memory.slots)
 
 
 def interests(memory: Memory, visit: Visit) -> tuple[Ints, np.ndarray]:
     """The latest post of each of the strongest interests, and how strong they are."""
-    cosines = memory.taste[visit.liked] @ memory.taste[visit.liked].T
+    cosines = products(memory.taste[visit.liked], memory.taste[visit.liked])
     strength = visit.importance.copy()
     led = np.zeros(len(visit.liked), dtype=bool)
     leaders: list[int] = []

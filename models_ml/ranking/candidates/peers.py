@@ -17,4 +17,4 @@ def liked_by_peers(memory: Memory, visit: Visit, limit: int) -> Ints:
     closest = np.argsort(-weights)[:ASKED]
     closest = closest[weights[closest] > 0]
     liked = memory.likes[memory.peers.ids[number, closest]]
-    return top(liked.ravel(), np.repeat(weights[closest], LIKES), limit)
+    return top(liked.ravel(), np.repeat(weights[closest], LIKES), limit, memory.slots)

@@ -7,7 +7,7 @@ import numpy as np
 
 from models_ml.ranking.candidates import Visit, cowatch, creators, fresh, interests, peers, text, trending
 from models_ml.ranking.memory import Memory
-from models_ml.ranking.tables import Ints
+from models_ml.ranking.tables import NOBODY, Ints, distinct
 
 
 class Source(NamedTuple):
@@ -39,14 +39,12 @@ def marked(memory: Memory, visit: Visit, posts: Ints) -> np.ndarray:
 def gather(memory: Memory, visit: Visit, banned: Ints) -> tuple[Ints, np.ndarray]:
     """Distinct posts that are not banned, and which sources offered each: bit s for source s."""
     offers = [source.offer(memory, visit, source.limit) for source in SOURCES]
-    marks = np.repeat(1 << np.arange(len(offers)), [len(offer) for offer in offers])
-    posts = np.concatenate(offers)
+    bits = np.repeat(1 << np.arange(len(offers)), [len(offer) for offer in offers])
+    posts, place = distinct(np.concatenate(offers), memory.slots)
+    marks = np.zeros(len(posts), dtype=np.int32)
+    np.bitwise_or.at(marks, place, bits.astype(np.int32))
     slots = memory.slots
-    slots[posts] = 0
-    np.bitwise_or.at(slots, posts, marks.astype(np.int32))
     slots[banned] = 0
-    distinct = np.unique(posts)
-    marks = slots[distinct].copy()
-    slots[posts] = slots[banned] = -1
-    open_ = (marks > 0) & ~(memory.born[distinct] > visit.now)
-    return distinct[open_], marks[open_]
+    admitted = (slots[posts] == NOBODY) & ~(memory.born[posts] > visit.now)
+    slots[banned] = NOBODY
+    return posts[admitted], marks[admitted]

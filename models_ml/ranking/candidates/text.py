@@ -6,4 +6,4 @@ from models_ml.ranking.tables import Ints
 
 
 def about(memory: Memory, visit: Visit, limit: int) -> Ints:
-    return memory.about.strongest(visit.liked, visit.importance, limit)
+    return memory.about.strongest(visit.liked, visit.importance, limit, memory.slots)
