@@ -7,6 +7,8 @@ from workers.base import transaction
 
 
 def refresh_trending() -> None:
-    """Work out anew which posts do well now."""
+    """Work out anew which posts do well now, and which are owed an audience still."""
     with transaction():
         service.refresh_trending()
+    with transaction():
+        service.release_promises()

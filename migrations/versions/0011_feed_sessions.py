@@ -31,8 +31,9 @@ def upgrade():
     )
     op.create_table(
         'impressions',
-        sa.Column('session_id', sa.Uuid(), primary_key=True),
+        sa.Column('page_id', sa.Uuid(), primary_key=True),
         sa.Column('position', sa.BigInteger(), primary_key=True),
+        sa.Column('session_id', sa.Uuid(), nullable=False, index=True),
         sa.Column('user_id', sa.BigInteger(), nullable=False),
         sa.Column('post_id', sa.BigInteger(), nullable=False, index=True),
         sa.Column('source', sa.Text(), nullable=False),

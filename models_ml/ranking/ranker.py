@@ -11,6 +11,7 @@ import xgboost as xgb
 
 from models_ml.boosting import FIXED
 from models_ml.ranking.features import NAMES, Matrix
+from models_ml.registry import Needs
 
 PARAMETERS = {
     "objective": "binary:logistic",
@@ -36,6 +37,10 @@ RULE = {
     "trend_24h": 0.01,
     "likes": 0.005,
 }
+
+
+NEEDS = Needs(features=NAMES)
+"""What a trained ranker must be, see `registry`."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models_ml.ranking.tables import NOBODY, Ints
+from models_ml.ranking.tables import NOBODY
+
+Integers = npt.NDArray[np.integer]
 
 LOOK_AHEAD = 3
 """How far a post may be brought forward so that topics alternate."""
@@ -43,8 +45,8 @@ class Offer:
     """Candidates, all arrays (n,): score, creator and topic (NOBODY where unknown), and if owed an audience."""
 
     scores: npt.NDArray[np.floating]
-    creators: Ints
-    topics: Ints
+    creators: Integers
+    topics: Integers
     owed: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:

@@ -74,17 +74,18 @@ class OwedPost(Base):
 
 
 class Impression(Base):
-    """A place of a session's pages, and what stood in it. `seen_at`: when the person had it before their eyes.
+    """A place of a page, and what stood in it. `seen_at`: when the person had it before their eyes.
 
-    `source`: why it was there (`rules.Kind`); `ranker`: what put it in order; `pool`: for a place that explores the
-    posts that it was drawn from, each with the same chance. No foreign keys: each page would lock the rows of popular
-    posts, and what is left of a deleted post says nothing about anybody.
+    `position`: from 0 on over all pages of a session; `source`: why it was there (`rules.Kind`); `ranker`: what put it
+    in order; `pool`: for a place that explores the posts that it was drawn from, each with the same chance. No foreign
+    keys: each page would lock the rows of popular posts, and what is left of a deleted post says nothing about anybody.
     """
 
     __tablename__ = "impressions"
 
-    session_id: orm.Mapped[UUID] = orm.mapped_column(primary_key=True)
+    page_id: orm.Mapped[UUID] = orm.mapped_column(primary_key=True)
     position: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    session_id: orm.Mapped[UUID] = orm.mapped_column(index=True)
     user_id: orm.Mapped[int]
     post_id: orm.Mapped[int] = orm.mapped_column(index=True)
     source: orm.Mapped[str]

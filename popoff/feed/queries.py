@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 from pgvector.sqlalchemy import VECTOR
+from sqlalchemy import orm
 
 from popoff.accounts.models import User
 from popoff.accounts.queries import is_visible
-from popoff.feed import rules
+from popoff.feed import recent, rules
 from popoff.feed.categories import OTHER
-from popoff.feed.models import DIMENSION, PersonInterests, PostVector, TrendingPost
-from popoff.feed.rules import Candidates, Interest, Source, Vectors
+from popoff.feed.models import DIMENSION, OwedPost, PersonInterests, PostVector, TrendingPost
+from popoff.feed.recent import Recent
+from popoff.feed.rules import Candidates, Cause, Interest, Source, Vectors
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.media.models import Post
@@ -24,9 +27,11 @@ from popoff.social.queries import blocked_either_way
 
 INTERESTS_ASKED = 6
 PER_INTEREST = 40
-POPULAR, FRESH, RANDOM = 60, 60, 40
+POPULAR, FRESH, OWED, RANDOM = 60, 60, 20, 40
 FOLLOWED, ONLY_FOLLOWED = 60, 200
-"""Posts asked of each source. Together a few hundred: enough to choose from, whatever the size of the catalogue."""
+BESIDE = 3
+"""Posts asked of each source. Together a few hundred: enough to choose from, whatever the size of the catalogue. Beside
+what the trained model proposes each source is asked for this part of its posts."""
 
 _COUNTERS = ("views", "likes", "comments", "shares")
 _VECTOR_HEADER = 4
@@ -39,6 +44,14 @@ def interests(user_id: int, model: str | None = None) -> list[Interest]:
     if row is None or (model is not None and row.model != model):
         return []
     return rules.unpack(row.vectors, row.groups)
+
+
+def person(user_id: int, model: str) -> tuple[list[Interest], Recent]:
+    """A person's interests as above, and what they met last, in one read."""
+    row = db.session.get(PersonInterests, user_id)
+    if row is None:
+        return [], recent.unpack(b"")
+    return rules.unpack(row.vectors, row.groups) if row.model == model else [], recent.unpack(row.recent)
 
 
 def preferences(user_id: int) -> dict[str, float]:
@@ -55,25 +68,30 @@ def candidates(
     dice: float,
     per_author: int,
     following_only: bool = False,
+    proposed: Sequence[int] = (),
 ) -> Candidates:
     """Posts that may be shown to this person, with their features, by rising id.
 
     One statement walks the index of each source from its best end and stops when it has enough; the place of
-    `dice` (0..1) says where the random posts begin. At most `per_author` posts come for following their author.
-    Vectors of other insight models count as absent.
+    `dice` (0..1) says where the posts that come by chance begin. At most `per_author` posts come for following their
+    author. Vectors of other insight models count as absent. `proposed`: posts that the trained model would show.
     """
     allowed = _allowed(user_id, exclude)
     found = [_followed(allowed, user_id, per_author, ONLY_FOLLOWED if following_only else FOLLOWED)]
     if not following_only:
+        part = BESIDE if proposed else 1
+        later, earlier = (lambda post: post.c.shuffle >= dice), (lambda post: post.c.shuffle < dice)
         found += [
-            _near(allowed, liked[:INTERESTS_ASKED], model),
-            _popular(allowed),
-            _first(allowed, Source.FRESH, FRESH, lambda post: [post.c.playable_at.desc()]),
-            _first(allowed, Source.RANDOM, RANDOM, lambda post: [post.c.shuffle], lambda post: post.c.shuffle >= dice),
-            _first(
-                allowed, Source.RANDOM, RANDOM, lambda post: [post.c.shuffle.desc()], lambda post: post.c.shuffle < dice
-            ),
+            _near(allowed, liked[:INTERESTS_ASKED], model, PER_INTEREST // part),
+            _popular(allowed, POPULAR // part),
+            _first(allowed, Source.FRESH, FRESH // part, lambda post: [post.c.playable_at.desc()]),
+            _owed(allowed, OwedPost.shuffle >= dice, OwedPost.shuffle),
+            _owed(allowed, OwedPost.shuffle < dice, OwedPost.shuffle.desc()),
+            _first(allowed, Source.RANDOM, RANDOM // part, lambda post: [post.c.shuffle], later),
+            _first(allowed, Source.RANDOM, RANDOM // part, lambda post: [post.c.shuffle.desc()], earlier),
         ]
+        if proposed:
+            found.append(_proposed(allowed, proposed))
         if liked:  # with filters behind it, the index must go on until it has found enough
             db.session.execute(sa.text("SET LOCAL hnsw.iterative_scan = relaxed_order"))
     rows = db.session.execute(_with_features(sa.union_all(*found).subquery("found"), user_id, model)).all()
@@ -121,10 +139,25 @@ def _first(
     return statement
 
 
-def _popular(allowed: sa.CTE) -> sa.Select[Any]:
+def _popular(allowed: sa.CTE, limit: int) -> sa.Select[Any]:
     post = allowed.alias()
     trending = sa.select(*_columns(post, Source.POPULAR)).join(TrendingPost, TrendingPost.post_id == post.c.id)
-    return trending.order_by(TrendingPost.score.desc()).limit(POPULAR)
+    return trending.order_by(TrendingPost.score.desc()).limit(limit)
+
+
+def _owed(
+    allowed: sa.CTE, where: sa.ColumnElement[bool], order: sa.ColumnElement[Any] | orm.InstrumentedAttribute[Any]
+) -> sa.Select[Any]:
+    """Posts that are promised a first audience, each in its turn."""
+    post = allowed.alias()
+    waiting = sa.select(*_columns(post, Source.OWED)).join(OwedPost, OwedPost.post_id == post.c.id)
+    return waiting.where(where).order_by(order).limit(OWED)
+
+
+def _proposed(allowed: sa.CTE, post_ids: Sequence[int]) -> sa.Select[Any]:
+    post = allowed.alias()
+    wanted = sa.cast(list(post_ids), sa.ARRAY(sa.BigInteger))
+    return sa.select(*_columns(post, Source.PROPOSED)).where(post.c.id == sa.any_(wanted))
 
 
 def _followed(allowed: sa.CTE, user_id: int, per_author: int, limit: int) -> sa.Select[Any]:
@@ -142,7 +175,7 @@ def _followed(allowed: sa.CTE, user_id: int, per_author: int, limit: int) -> sa.
     return statement.order_by(newest.c.playable_at.desc()).limit(limit)
 
 
-def _near(allowed: sa.CTE, liked: Sequence[Interest], model: str) -> sa.Select[Any]:
+def _near(allowed: sa.CTE, liked: Sequence[Interest], model: str, limit: int) -> sa.Select[Any]:
     """The nearest posts to each interest."""
     vectors = sa.cast([interest.vector for interest in liked], sa.ARRAY(VECTOR(DIMENSION)))
     wanted = sa.func.unnest(vectors).table_valued(sa.column("vector", VECTOR(DIMENSION))).render_derived("wanted")
@@ -152,7 +185,7 @@ def _near(allowed: sa.CTE, liked: Sequence[Interest], model: str) -> sa.Select[A
         .join(PostVector, PostVector.post_id == post.c.id)
         .where(PostVector.model == model)
         .order_by(PostVector.vector.max_inner_product(wanted.c.vector))
-        .limit(PER_INTEREST)
+        .limit(limit)
         .correlate(wanted)
         .lateral()
     )
@@ -265,3 +298,33 @@ def watched_by_week(user_id: int, model: str) -> tuple[Sequence[sa.Row[Any]], Ve
         .order_by(week, View.post_id)
     ).all()
     return rows, _vectors([row.vector for row in rows])
+
+
+def playable_since(moment: datetime, limit: int = 500) -> Sequence[sa.Row[Any]]:
+    """Posts that became playable from then on, the earliest first: id, description, tags, duration_ms, user_id,
+    playable_at."""
+    columns: tuple[Any, ...] = (
+        Post.id, Post.description, Post.tags, Post.duration_ms, Post.user_id, Post.playable_at
+    )  # fmt: skip
+    return db.session.execute(
+        sa.select(*columns).where(Post.playable_at >= moment, is_shown()).order_by(Post.playable_at).limit(limit)
+    ).all()
+
+
+def causes(user_id: int, met: Recent) -> dict[int, Cause]:
+    """Of what a person met the posts that may be named to them: post id -> cause."""
+    rows = db.session.execute(
+        sa.select(Post.id, Post.description, User.username)
+        .join(User, User.id == Post.user_id)
+        .where(
+            Post.id == sa.any_(sa.cast(met["post_id"].tolist(), sa.ARRAY(sa.BigInteger))),
+            is_shown(),
+            is_visible(),
+            sa.not_(blocked_either_way(user_id, Post.user_id)),
+        )
+    ).all()
+    took = {int(record["post_id"]): record for record in met}
+    return {
+        row.id: Cause(row.description, row.username, recent.liked(took[row.id]), recent.to_the_end(took[row.id]))
+        for row in rows
+    }

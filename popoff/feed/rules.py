@@ -1,14 +1,14 @@
-"""Decisions of the feed: what a person likes, how posts rank for them, which are shown and why. Pure.
+"""Decisions of the feed: what a person likes, how posts rank for them, and why one is shown. Pure.
 
 Shapes: n candidates, k interests, d = 256 numbers a vector; vectors are unit rows or zero rows (posts
-without words). Ages are seconds, watch times milliseconds. The only chance is in the generator passed to `select`.
+without words). Ages are seconds, watch times milliseconds.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from enum import IntFlag, StrEnum
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models_ml.ranking.selection import Offer, Rules
+from models_ml.ranking.tables import NOBODY
 from popoff.feed.categories import OTHER, short_name
 
 Floats = npt.NDArray[np.float64]
@@ -47,16 +49,21 @@ LIKE, COMMENT, SHARE = 1.0, 1.5, 2.0
 PRIOR_RATE, PRIOR_VIEWS = 0.08, 25.0
 RECENCY_HALF_LIFE_S = 3 * 86400.0
 
-# Selection.
+# Selection: see `models_ml.ranking.selection.Rules`.
 EXPLORATION = 0.15
 TEMPERATURE = 0.04
-POOL_FACTOR = 6
 PER_AUTHOR = 2
 PER_CATEGORY_SHARE = 0.6
 FRESH_VIEWS = 50
 FRESH_AGE_S = 2 * 86400.0
-LOOK_AHEAD = 3
+
+# The promise to each new post: so many impressions, given to fitting people while it is young.
+PROMISED = 30
+PROMISE_ENDS = timedelta(days=7)
+
+# Reasons.
 TELLING_INTEREST = 35.0
+TITLE_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,8 +222,9 @@ class Source(IntFlag):
     FOLLOWED = 2
     POPULAR = 4
     FRESH = 8
-    COWATCHED = 16
+    PROPOSED = 16
     RANDOM = 32
+    OWED = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -302,133 +310,47 @@ def rank(candidates: Candidates, interests: Sequence[Interest]) -> Ranked:
     return Ranked(np.minimum(score, 1.0), interest, rate, fresh, nearest)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Selection:
-    """Positions in the candidates, in the order to show (b,), and which of them explore (b,)."""
+def owed(candidates: Candidates) -> npt.NDArray[np.bool_]:
+    """Which posts the places that explore are for (n,): those promised a first audience, and of the posts found by
+    chance those that few have seen."""
+    by_chance = (candidates.sources & int(Source.RANDOM)) != 0
+    promised = (candidates.sources & int(Source.OWED)) != 0
+    line: npt.NDArray[np.bool_] = np.logical_or(promised, by_chance & (candidates.views < FRESH_VIEWS))
+    return line
 
-    positions: Indices
-    explored: npt.NDArray[np.bool_]
 
+def relearnt(ranked: Ranked, candidates: Candidates, log_odds: npt.NDArray[np.floating], usual: float) -> Ranked:
+    """The same with what a trained ranker says in place of the three weights, on the scale of rank_score.
 
-def select(
-    candidates: Candidates,
-    rank_score: Floats,
-    batch_size: int,
-    rng: np.random.Generator,
-    *,
-    exploration: float = EXPLORATION,
-    temperature: float = TEMPERATURE,
-    per_author: int = PER_AUTHOR,
-    after_author: int | None = None,
-) -> Selection:
-    """A batch of min(batch_size, n) different candidates, in the order to show them.
-
-    A part `exploration` of the batch (rounded by chance, so that it holds on average for small batches) goes
-    to posts that had little audience, the fewer views the likelier. The rest is drawn without replacement
-    from the best POOL_FACTOR x batch_size by adding Gumbel noise to rank_score / temperature (Kool et al.
-    2019; the same as weighted sampling with weights exp(rank_score / temperature)). A batch holds at most
-    `per_author` posts of an author and PER_CATEGORY_SHARE of one category, as long as others are left; two
-    neighbours have different authors where any order allows it, also beside `after_author`, who made the
-    last post shown before, and different categories where it costs little.
+    `log_odds` (n,): of being liked next, nan where it says nothing and the weights stay; `usual`: those of a candidate
+    of which nothing speaks for or against, which gets 0.5. Followed creators have their bonus here, too.
     """
-    size = max(0, min(batch_size, len(candidates)))
-    if size == 0:
-        return Selection(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_))
-    noise = rng.gumbel(size=(2, len(candidates)))
-    batch = _Batch(candidates, per_author, math.ceil(PER_CATEGORY_SHARE * size))
-
-    slots = int(exploration * size + rng.random())
-    rarely_seen = np.flatnonzero(_is_rarely_seen(candidates))
-    by_need = noise[0] - np.log1p(candidates.views)
-    batch.fill(rarely_seen[np.argsort(-by_need[rarely_seen], kind="stable")], min(slots, size), strictly=True)
-    explored = set(batch.chosen)
-
-    by_score = np.argsort(-rank_score, kind="stable")
-    pool, rest = np.split(by_score, [POOL_FACTOR * size])
-    drawn = pool[np.argsort(-(rank_score[pool] / temperature + noise[1, pool]), kind="stable")]
-    batch.fill(np.concatenate([drawn, rest]), size)
-
-    best = [i for i in batch.chosen if i not in explored]
-    for i in batch.chosen[: len(explored)]:
-        best.insert(int(rng.integers(min(1, len(best)), len(best) + 1)), i)
-    order = _spread(best, candidates, after_author)
-    return Selection(np.array(order, dtype=np.int64), np.array([i in explored for i in order], dtype=np.bool_))
+    learnt = 1.0 / (1.0 + np.exp(usual - np.asarray(log_odds, dtype=np.float64)))
+    learnt = np.minimum(learnt + FOLLOWED_BONUS * candidates.followed, 1.0)
+    return replace(ranked, rank_score=np.where(np.isnan(log_odds), ranked.rank_score, learnt))
 
 
-class _Batch:
-    """Positions chosen so far, within the limits of authors and categories."""
-
-    def __init__(self, candidates: Candidates, per_author: int, per_category: int):
-        self.chosen: list[int] = []
-        self._candidates = candidates
-        self._per_author, self._per_category = per_author, per_category
-        self._authors: Counter[int] = Counter()
-        self._categories: Counter[str] = Counter()
-
-    def fill(self, order: Indices, size: int, *, strictly: bool = False) -> None:
-        """Choose in this order until there are `size`; unless `strictly`, limits give way when nothing else is left."""
-        limits: list[Callable[[int], bool]] = [lambda i: self._author_has_room(i) and self._category_has_room(i)]
-        if not strictly:
-            limits += [self._author_has_room, lambda _: True]
-        taken = set(self.chosen)
-        for allows in limits:
-            for i in order.tolist():
-                if len(self.chosen) >= size:
-                    return
-                if i not in taken and allows(i):
-                    taken.add(i)
-                    self._choose(i)
-
-    def _choose(self, i: int) -> None:
-        self.chosen.append(i)
-        self._authors[int(self._candidates.author_ids[i])] += 1
-        self._categories[self._candidates.categories[i]] += 1
-
-    def _author_has_room(self, i: int) -> bool:
-        return self._authors[int(self._candidates.author_ids[i])] < self._per_author
-
-    def _category_has_room(self, i: int) -> bool:
-        category = self._candidates.categories[i]
-        return category == OTHER or self._categories[category] < self._per_category
+def offer(candidates: Candidates, ranked: Ranked) -> Offer:
+    """What pages are selected from; what is in no category is of no topic."""
+    labels, topics = np.unique(np.array(candidates.categories, dtype=object).astype(str), return_inverse=True)
+    topics = np.where(labels[topics] == OTHER, NOBODY, topics) if len(labels) else topics
+    return Offer(ranked.rank_score, candidates.author_ids, topics, owed(candidates))
 
 
-def _is_rarely_seen(candidates: Candidates) -> npt.NDArray[np.bool_]:
-    owed: npt.NDArray[np.bool_] = (candidates.sources & int(Source.FRESH)) != 0
-    return np.logical_or(owed, candidates.views < FRESH_VIEWS)
-
-
-def _spread(chosen: Sequence[int], candidates: Candidates, after_author: int | None) -> list[int]:
-    """The same positions in about the same order, with neighbours of different authors and categories."""
-    left = list(chosen)
-    authors = {i: int(candidates.author_ids[i]) for i in left}
-    counts = Counter(authors.values())
-    order: list[int] = []
-    author, category = after_author, None
-    while left:
-        fitting = [i for i in left if authors[i] != author and _leaves_a_way(counts, authors[i], len(left))]
-        if not fitting:
-            others = [i for i in left if authors[i] != author] or left
-            fitting = [max(others, key=lambda i: counts[authors[i]])]
-        ahead = fitting[:LOOK_AHEAD]
-        nxt = next((i for i in ahead if candidates.categories[i] != category), fitting[0])
-        left.remove(nxt)
-        order.append(nxt)
-        author, category = authors[nxt], candidates.categories[nxt]
-        counts[author] -= 1
-    return order
-
-
-def _leaves_a_way(counts: Counter[int], author: int, left: int) -> bool:
-    """Whether, with a post of `author` shown next, the others can follow without two neighbours of one author."""
-    after = left - 1
-    return counts[author] - 1 <= after // 2 and all(
-        count <= (after + 1) // 2 for other, count in counts.items() if other != author
+def selection(per_author: int, following_only: bool) -> Rules:
+    """What a page keeps to: of followed creators alone everything is shown, and nothing explores."""
+    return Rules(
+        explore=0.0 if following_only else EXPLORATION,
+        temperature=TEMPERATURE,
+        per_creator=per_author,
+        topic_share=PER_CATEGORY_SHARE,
     )
 
 
 class Kind(StrEnum):
-    """Why a post is shown."""
+    """Why a post is shown; impressions are counted by it."""
 
+    WATCHED = "watched"
     INTEREST = "interest"
     FOLLOWING = "following"
     POPULAR = "popular"
@@ -437,46 +359,84 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a post is shown; `label` is the category of the interest, when the interest has one."""
+class Cause:
+    """A post that somebody met and that speaks for another: its caption, and how they took it."""
 
-    kind: Kind
-    label: str | None = None
+    caption: str
+    user: str
+    liked: bool
+    to_the_end: bool
 
     @property
     def text(self) -> str:
         """A sentence for the person."""
-        if self.kind is Kind.INTEREST:
-            return f"Because you like {short_name(self.label)}" if self.label else "Like what you have watched"
+        title = f"“{_short(self.caption)}”" if self.caption.strip() else f"a video of {self.user}"
+        if self.liked:
+            return f"Because you liked {title}"
+        return f"Because you watched {title} to the end" if self.to_the_end else f"Because you watched {title}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a post is shown; `label` is the category of the interest where it has one, or who made the post."""
+
+    kind: Kind
+    label: str | None = None
+    cause: Cause | None = None
+    new: bool = False
+
+    def about(self, user: str) -> Reason:
+        """The same, naming who made the post where that is the reason."""
+        return replace(self, label=user) if self.kind is Kind.FOLLOWING else self
+
+    @property
+    def text(self) -> str:
+        """A sentence for the person."""
+        if self.cause is not None:
+            return self.cause.text
+        if self.kind is Kind.INTEREST and self.label:
+            return f"Because you like {short_name(self.label)}"
+        if self.kind is Kind.FOLLOWING and self.label:
+            return f"{'New from' if self.new else 'From'} {self.label}, whom you follow"
         return {
+            Kind.WATCHED: "Like what you have watched",
+            Kind.INTEREST: "Like what you have watched",
             Kind.FOLLOWING: "You follow this creator",
-            Kind.POPULAR: "Popular right now",
+            Kind.POPULAR: "Popular today",
             Kind.FRESH: "New on PopOff",
             Kind.EXPLORE: "Something different",
         }[self.kind]
 
 
-def reasons(
-    candidates: Candidates, ranked: Ranked, interests: Sequence[Interest], selection: Selection
-) -> list[Reason]:
-    """One reason for each selected post, in the order of the selection."""
-    return [
-        _explored(candidates, i) if explored else _reason(candidates, ranked, interests, i)
-        for i, explored in zip(selection.positions.tolist(), selection.explored.tolist(), strict=True)
-    ]
-
-
-def _explored(candidates: Candidates, i: int) -> Reason:
-    return Reason(Kind.FRESH if candidates.age_s[i] < FRESH_AGE_S else Kind.EXPLORE)
-
-
-def _reason(candidates: Candidates, ranked: Ranked, interests: Sequence[Interest], i: int) -> Reason:
-    if candidates.followed[i]:
-        return Reason(Kind.FOLLOWING)
-    if ranked.interest_score[i] >= TELLING_INTEREST:
-        interest = interests[int(ranked.nearest[i])]
-        label = candidates.categories[i] if candidates.categories[i] in interest.tallies else interest.label
+def reason(
+    candidates: Candidates,
+    ranked: Ranked,
+    interests: Sequence[Interest],
+    row: int,
+    *,
+    explored: bool = False,
+    cause: Cause | None = None,
+) -> Reason:
+    """The one reason for the post in a row of the candidates; `cause`: what the person met that speaks for it."""
+    if explored:
+        return _unfamiliar(candidates, row)
+    if candidates.followed[row]:
+        return Reason(Kind.FOLLOWING, new=bool(candidates.age_s[row] < FRESH_AGE_S))
+    if cause is not None:
+        return Reason(Kind.WATCHED, cause=cause)
+    if ranked.interest_score[row] >= TELLING_INTEREST:
+        interest = interests[int(ranked.nearest[row])]
+        label = candidates.categories[row] if candidates.categories[row] in interest.tallies else interest.label
         return Reason(Kind.INTEREST, None if label == OTHER else label)
-    if ranked.engagement[i] > PRIOR_RATE and candidates.views[i] >= FRESH_VIEWS:
+    if ranked.engagement[row] > PRIOR_RATE and candidates.views[row] >= FRESH_VIEWS:
         return Reason(Kind.POPULAR)
-    return _explored(candidates, i)
+    return _unfamiliar(candidates, row)
+
+
+def _unfamiliar(candidates: Candidates, row: int) -> Reason:
+    return Reason(Kind.FRESH if candidates.age_s[row] < FRESH_AGE_S else Kind.EXPLORE)
+
+
+def _short(caption: str) -> str:
+    words = " ".join(caption.split())
+    return words if len(words) <= TITLE_LENGTH else words[: TITLE_LENGTH - 1].rstrip() + "…"

@@ -1,8 +1,12 @@
-"""The feed: pages for a person, and learning from what they do. Writes its own tables only."""
+"""The feed: pages for a person, and learning from what they do. Writes its own tables only.
+
+A page is made in small steps: candidates from indexes and from the trained model, filters in the same statement, an
+order by the model or by the rules, a selection with room for creators, topics and new posts, and a reason for each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -10,17 +14,45 @@ import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from models_ml.ranking.selection import select
 from popoff.adapters import jobs
 from popoff.adapters.insight import insight
-from popoff.feed import queries, rules
-from popoff.feed.models import PersonInterests, PostVector
-from popoff.feed.rules import Vectors
+from popoff.feed import engine, queries, recent, rules
+from popoff.feed.engine import NewPost, Visit
+from popoff.feed.models import OwedPost, PersonInterests, PostVector
+from popoff.feed.recent import Act, Recent
+from popoff.feed.rules import Cause, Reason, Vectors
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.media.models import Post
 from popoff.social.queries import cards
 
+RULES = "rules"
+"""What put a page in order where there is no trained model."""
+USUAL = -4.605
+"""Log odds of one among a hundred others: what a ranker says of a candidate of which nothing speaks for or against."""
+OVERLAP = timedelta(minutes=1)
+"""New posts are asked for so much further back: what was committed last need not have begun last."""
 TRENDING_KEPT = 1000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A post that was chosen for a place of a page. `pool`: for a place that explores the posts it was drawn from."""
+
+    post_id: int
+    rank_score: float
+    interest_score: float
+    reason: Reason
+    pool: Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was chosen, in the order to show it, and the version of what put it in order (`RULES` without a model)."""
+
+    places: Sequence[Chosen]
+    ranker: str
 
 
 def page(
@@ -31,14 +63,31 @@ def page(
     following_only: bool = False,
     rng: np.random.Generator | None = None,
 ) -> list[dict[str, Any]]:
-    """The next posts for a person, each with its scores and the reason why it is shown.
+    """The next posts for a person, each with its scores and the reason why it is shown; nothing is noted.
 
     Fewer than `batch_size` when nothing more is left: the feed does not repeat what was seen. All chance
     comes from `rng`.
     """
+    return shown(user_id, choose(user_id, batch_size, exclude=exclude, following_only=following_only, rng=rng).places)
+
+
+def choose(
+    user_id: int,
+    batch_size: int,
+    *,
+    exclude: Sequence[int] = (),
+    following_only: bool = False,
+    rng: np.random.Generator | None = None,
+    ranker: str = "",
+) -> Page:
+    """A page for a person, of at most `batch_size` posts: candidates, what may be shown, order, selection, reasons.
+
+    `ranker`: a version on trial in place of the one in use.
+    """
     rng = rng or np.random.default_rng()
     model = insight().model
-    interests = queries.interests(user_id, model)
+    interests, met = queries.person(user_id, model)
+    visit = None if following_only else _visit(user_id, met, exclude, ranker)
     per_author = batch_size if following_only else rules.PER_AUTHOR
     found = queries.candidates(
         user_id,
@@ -48,20 +97,60 @@ def page(
         dice=float(rng.random()),
         per_author=per_author,
         following_only=following_only,
+        proposed=visit.proposed() if visit else (),
     )
     ranked = rules.rank(found, interests)
-    exploration = 0.0 if following_only else rules.EXPLORATION
-    chosen = rules.select(found, ranked.rank_score, batch_size, rng, exploration=exploration, per_author=per_author)
-    reasons = rules.reasons(found, ranked, interests, chosen)
-    shown = {
-        int(found.post_ids[i]): {
-            "rank_score": round(float(ranked.rank_score[i]), 4),
-            "interest_score": round(float(ranked.interest_score[i]), 1),
-            "reason": reason.text,
+    if visit:
+        ranked = rules.relearnt(ranked, found, visit.log_odds(found.post_ids.tolist()), USUAL)
+    chosen = select(rules.offer(found, ranked), batch_size, rules.selection(per_author, following_only), rng)
+    rows = chosen.rows.tolist()
+    causes = _causes(user_id, visit, met, found.post_ids[chosen.rows].tolist())
+    places = [
+        Chosen(
+            post_id := int(found.post_ids[row]),
+            round(float(ranked.rank_score[row]), 4),
+            round(float(ranked.interest_score[row]), 1),
+            rules.reason(found, ranked, interests, row, explored=pool is not None, cause=causes.get(post_id)),
+            None if pool is None else found.post_ids[pool].tolist(),
+        )
+        for row, pool in zip(rows, chosen.pools, strict=True)
+    ]
+    return Page(places, visit.ranker if visit else RULES)
+
+
+def shown(user_id: int, places: Sequence[Chosen]) -> list[dict[str, Any]]:
+    """The posts of a page as the app reads them; what went away meanwhile is left out."""
+    by_id = {place.post_id: place for place in places}
+    return [
+        {
+            **card,
+            "rank_score": (place := by_id[card["id"]]).rank_score,
+            "interest_score": place.interest_score,
+            "reason": place.reason.about(card["user"]).text,
         }
-        for i, reason in zip(chosen.positions.tolist(), reasons, strict=True)
-    }
-    return [{**card, **shown[card["id"]]} for card in cards(user_id, list(shown))]
+        for card in cards(user_id, list(by_id))
+    ]
+
+
+def _visit(user_id: int, met: Recent, exclude: Sequence[int], ranker: str) -> Visit | None:
+    """What the trained model says, when there is one; new posts are made known to it in passing."""
+    feed = engine.current()
+    if (since := feed.wants_posts()) is not None:
+        now = clock.now()
+        posts = queries.playable_since(since - OVERLAP)
+        new = [NewPost(p.id, p.description, p.tags, p.duration_ms, p.user_id, p.playable_at) for p in posts]
+        feed.add(new, posts[-1].playable_at if posts else now)
+    return feed.visit(user_id, met, clock.now(), [*exclude, *met["post_id"].tolist()], ranker)
+
+
+def _causes(user_id: int, visit: Visit | None, met: Recent, post_ids: Sequence[int]) -> dict[int, Cause]:
+    """For each chosen post what the person met that speaks most for it, where something does and may be named."""
+    told = dict(zip(post_ids, visit.because(post_ids), strict=True)) if visit else {}
+    named = {cause for cause in told.values() if cause is not None}
+    if not named:
+        return {}
+    known = queries.causes(user_id, met[np.isin(met["post_id"], list(named))])
+    return {post_id: known[cause] for post_id, cause in told.items() if cause in known}
 
 
 def interest_scores(user_id: int, post_ids: Sequence[int]) -> dict[int, float]:
@@ -91,10 +180,18 @@ def learn(
     """
     post = db.session.execute(
         sa.select(PostVector.vector, PostVector.category, PostVector.model, Post.duration_ms)
-        .join(Post, Post.id == PostVector.post_id)
-        .where(PostVector.post_id == post_id, PostVector.vector.is_not(None))
+        .outerjoin(PostVector, PostVector.post_id == Post.id)
+        .where(Post.id == post_id)
     ).one_or_none()
-    if post is None or post.model != insight().model:
+    if post is None:
+        return
+    row = _locked(user_id)
+    acts = Act.of(liked=liked, commented=commented, shared=shared, rejected=rejected)
+    row.recent = recent.note(
+        row.recent, post_id, clock.timestamp(), watch_ms=watch_ms, duration_ms=post.duration_ms or 0, acts=acts
+    )
+    if post.vector is None or post.model != row.model:
+        db.session.flush()
         return
     if rejected:
         strength = rules.REPORTED
@@ -107,11 +204,26 @@ def learn(
             viewed_comments=viewed_comments,
             shared=shared,
         )
-    _observe(user_id, np.asarray(post.vector, dtype=np.float32), strength, post.category, post.model)
-
-
-def _observe(user_id: int, vector: Vectors, strength: float, category: str, model: str) -> None:
+    point = np.asarray(post.vector, dtype=np.float32)
     now = clock.now()
+    before = rules.unpack(row.vectors, row.groups)
+    after = rules.observe(before, point, strength, post.category, elapsed=now - row.updated_at)
+    row.vectors, row.groups = rules.pack(after)
+    row.updated_at = now
+    db.session.flush()
+
+
+def unlearn_like(user_id: int, post_id: int) -> None:
+    """A like was taken back: what was watched stays, the like no longer speaks for the post."""
+    row = db.session.get(PersonInterests, user_id, with_for_update=True, populate_existing=True)
+    if row is not None:
+        row.recent = recent.undo(row.recent, post_id, Act.LIKED)
+        db.session.flush()
+
+
+def _locked(user_id: int) -> PersonInterests:
+    """A person's row, locked; made when there is none, its interests emptied when they are of another insight model."""
+    model, now = insight().model, clock.now()
     empty = {"user_id": user_id, "model": model, "vectors": b"", "groups": [], "updated_at": now}
     # An update that changes nothing locks the row in the same step, so that a reset cannot take it away in between.
     made_or_locked = (
@@ -121,11 +233,9 @@ def _observe(user_id: int, vector: Vectors, strength: float, category: str, mode
     )
     db.session.execute(made_or_locked)
     row = db.session.get_one(PersonInterests, user_id, populate_existing=True)
-    before = rules.unpack(row.vectors, row.groups) if row.model == model else []
-    after = rules.observe(before, vector, strength, category, elapsed=now - row.updated_at)
-    row.vectors, row.groups = rules.pack(after)
-    row.model, row.updated_at = model, now
-    db.session.flush()
+    if row.model != model:
+        row.model, row.vectors, row.groups, row.updated_at = model, b"", [], now
+    return row
 
 
 def reset(user_id: int) -> None:
@@ -134,15 +244,36 @@ def reset(user_id: int) -> None:
 
 
 def index_post(post_id: int, vector: Vectors | None, category: str, model: str) -> None:
-    """Note what a post is about; from now on it can be found by interest. A post that is gone is skipped."""
-    if db.session.get(Post, post_id, with_for_update={"key_share": True}) is None:
+    """Note what a post is about; from now on it can be found by interest, and a young one is promised its first
+    audience. A post that is gone is skipped."""
+    post = db.session.get(Post, post_id, with_for_update={"key_share": True})
+    if post is None:
         return
+    if post.playable_at is not None and post.playable_at > clock.now() - rules.PROMISE_ENDS:
+        owed = insert(OwedPost).values(post_id=post_id, since=post.playable_at)
+        db.session.execute(owed.on_conflict_do_nothing())
     row = {"vector": vector, "category": category, "model": model, "created_at": clock.now()}
     db.session.execute(
         insert(PostVector)
         .values(post_id=post_id, **row)
         .on_conflict_do_update(index_elements=[PostVector.post_id], set_=row)
     )
+
+
+_FULFILLED = """
+    DELETE FROM owed_posts WHERE since < :ended OR :promised <= (
+        SELECT count(*) FROM (
+            SELECT FROM impressions WHERE impressions.post_id = owed_posts.post_id AND seen_at IS NOT NULL
+            LIMIT :promised
+        ) AS audience
+    )
+"""
+
+
+def release_promises() -> int:
+    """Posts that had the audience they were promised, or are no longer young, are owed nothing more; how many."""
+    promised = {"promised": rules.PROMISED, "ended": clock.now() - rules.PROMISE_ENDS}
+    return int(db.session.execute(sa.text(_FULFILLED), promised).rowcount)  # type: ignore[attr-defined]
 
 
 def rebuild() -> int:

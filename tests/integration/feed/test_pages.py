@@ -128,7 +128,7 @@ def test_every_item_tells_its_scores_and_a_reason(register: Register) -> None:
     assert page[similar]["interest_score"] > 90 > page[old]["interest_score"]
     music = short_name(categorise(CAPTIONS["Music"]))
     assert page[similar]["reason"] in (f"Because you like {music}", "New on PopOff")
-    assert page[followed]["reason"] in ("You follow this creator", "New on PopOff")
+    assert page[followed]["reason"] in ("New from chen, whom you follow", "New on PopOff")
     assert page[old]["reason"] == "Something different"
 
 

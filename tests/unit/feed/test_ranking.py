@@ -1,19 +1,18 @@
-"""Ranking, selection and reasons."""
+"""Ranking, what pages are selected from, and reasons."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from models_ml.ranking.tables import NOBODY
 from popoff.feed import rules
 from popoff.feed.categories import OTHER
-from popoff.feed.rules import Candidates, Interest, Kind, Selection, Source, interest_scores, rank, reasons, select
+from popoff.feed.rules import Candidates, Cause, Interest, Kind, Source, interest_scores, rank, reason, relearnt
 
 DAY = 86400.0
 EYE = np.eye(256, dtype=np.float32)
@@ -92,126 +91,52 @@ class TestScores:
         assert 0 <= old <= plain <= liked <= 1
 
 
-def batches(draw_seed: int, posts: Candidates, size: int, **options) -> Selection:
-    return select(posts, rank(posts, []).rank_score, size, rng(draw_seed), **options)
+class TestLearnt:
+    def test_a_usual_candidate_has_a_half_and_the_rules_speak_where_the_model_does_not(self):
+        posts = candidates(3, followed=[False, True, False])
+        before = rank(posts, [])
+        after = relearnt(before, posts, np.array([-4.0, -4.0, np.nan]), usual=-4.0)
+        assert after.rank_score == pytest.approx([0.5, 0.5 + rules.FOLLOWED_BONUS, before.rank_score[2]])
+
+    @given(st.lists(st.floats(-50, 50), min_size=2, max_size=9))
+    def test_its_order_stays_and_its_scale_is_that_of_the_rules(self, log_odds):
+        posts = candidates(len(log_odds))
+        score = relearnt(rank(posts, []), posts, np.array(log_odds), usual=-4.6).rank_score
+        assert (np.diff(score[np.argsort(log_odds, kind="stable")]) >= 0).all()
+        assert ((score >= 0) & (score <= 1)).all()
 
 
-class TestSelect:
-    def test_takes_what_there_is(self):
-        assert len(batches(1, candidates(3), 5).positions) == 3
-        assert len(batches(1, candidates(0), 5).positions) == 0
-        assert len(batches(1, candidates(3), 0).positions) == 0
-        assert len(batches(1, candidates(3), -1).positions) == 0
+class TestOffer:
+    def test_owed_posts_and_rarely_seen_ones_found_by_chance_are_in_line(self):
+        sources = [Source.POPULAR, Source.OWED | Source.POPULAR, Source.RANDOM, Source.RANDOM]
+        posts = candidates(4, sources=[int(source) for source in sources], views=[0, 1000, 0, 1000])
+        assert rules.owed(posts).tolist() == [False, True, True, False]
 
-    def test_same_generator_same_batch(self):
-        posts = candidates(50, likes=np.arange(50))
-        first, second, other = (batches(seed, posts, 8).positions.tolist() for seed in (1, 1, 2))
-        assert first == second != other
+    def test_categories_are_topics_and_other_is_none(self):
+        topics = rules.offer(posts := candidates(4, categories=[FOOD, OTHER, PETS, FOOD]), rank(posts, [])).topics
+        assert topics[0] == topics[3] != topics[2] != topics[1] == NOBODY
+        nothing = candidates(0)
+        assert len(rules.offer(nothing, rank(nothing, []))) == 0
 
-    def test_better_posts_are_shown_more_often_but_not_always(self):
-        posts = candidates(20)
-        score = np.linspace(0.4, 0.6, 20)
-        shown = Counter(i for seed in range(300) for i in select(posts, score, 5, rng(seed)).positions.tolist())
-        assert shown[19] > shown[10] > shown[0]
-        assert 100 < shown[19] < 300
-        assert len(shown) == 20
-
-    def test_posts_far_below_the_best_wait(self):
-        posts = candidates(1000)
-        score = np.linspace(0, 1, 1000)
-        shown = {i for seed in range(50) for i in select(posts, score, 5, rng(seed)).positions.tolist()}
-        assert min(shown) >= 1000 - 5 * rules.POOL_FACTOR
-
-    def test_the_stated_share_goes_to_posts_with_little_audience(self):
-        views = np.where(np.arange(100) < 90, 10_000, 0)
-        score = np.where(views == 0, 0.0, 0.8)
-        posts = candidates(100, views=views)
-        chosen = [select(posts, score, 5, rng(seed), exploration=0.1) for seed in range(400)]
-        explored = np.mean([selection.explored.mean() for selection in chosen])
-        assert explored == pytest.approx(0.1, abs=0.03)
-        assert all((selection.positions[selection.explored] >= 90).all() for selection in chosen)
-        assert not any(selection.explored[0] for selection in chosen)
-
-    def test_posts_owed_a_first_audience_explore_even_when_seen(self):
-        sources = np.full(30, int(Source.POPULAR))
-        sources[4] |= int(Source.FRESH)
-        selection = select(candidates(30, sources=sources), np.zeros(30), 5, rng(), exploration=0.2)
-        assert selection.positions[selection.explored].tolist() == [4]
-
-    def test_without_such_posts_the_batch_is_full_all_the_same(self):
-        selection = batches(3, candidates(30), 6, exploration=0.5)
-        assert len(selection.positions) == 6
-        assert not selection.explored.any()
-
-    def test_exploration_can_be_all_or_nothing(self):
-        fresh = candidates(30, views=np.zeros(30, dtype=int))
-        assert batches(1, fresh, 6, exploration=1.0).explored.all()
-        assert not batches(1, fresh, 6, exploration=0.0).explored.any()
-
-    def test_an_author_fills_no_batch_while_others_are_left(self):
-        authors = np.where(np.arange(40) < 30, 1, np.arange(40))
-        score = np.where(np.arange(40) < 30, 1.0, 0.0)
-        posts = candidates(40, author_ids=authors)
-        for seed in range(20):
-            shown = authors[select(posts, score, 6, rng(seed)).positions]
-            assert (shown == 1).sum() == rules.PER_AUTHOR
-
-    def test_a_single_author_may_fill_it_when_alone(self):
-        assert len(batches(1, candidates(8, author_ids=np.ones(8, dtype=int)), 5).positions) == 5
-
-    def test_a_category_fills_no_batch_while_others_are_left(self):
-        names = [FOOD] * 30 + [PETS] * 10
-        score = np.where(np.arange(40) < 30, 1.0, 0.5)
-        for seed in range(20):
-            positions = select(candidates(40, categories=names), score, 5, rng(seed)).positions
-            assert Counter(names[i] for i in positions) == {FOOD: 3, PETS: 2}
-
-    def test_what_is_in_no_category_is_not_one(self):
-        score = np.where(np.arange(40) < 30, 1.0, 0.5)
-        posts = candidates(40, categories=[OTHER] * 30 + [PETS] * 10)
-        assert (select(posts, score, 5, rng()).positions < 30).all()
-
-    def test_the_last_author_before_the_batch_does_not_open_it(self):
-        posts = candidates(3, author_ids=[1, 1, 2])
-        for seed in range(20):
-            order = posts.author_ids[batches(seed, posts, 3, after_author=1, exploration=0.0).positions].tolist()
-            assert order == [2, 1, 1]
-            order = posts.author_ids[batches(seed, posts, 3, after_author=9, exploration=0.0).positions].tolist()
-            assert order == [1, 2, 1]
-
-    def test_categories_alternate_where_it_costs_little(self):
-        posts = candidates(4, categories=[FOOD, FOOD, PETS, PETS])
-        for seed in range(20):
-            shown = [posts.categories[i] for i in batches(seed, posts, 4).positions]
-            assert shown[0] != shown[1]
-
-    @settings(max_examples=150, deadline=None)
-    @given(
-        st.lists(st.tuples(st.integers(0, 6), st.sampled_from([FOOD, PETS, OTHER]), st.integers(0, 200)), max_size=40),
-        st.integers(0, 25),
-        st.floats(0, 1),
-        st.integers(0, 2**32 - 1),
-    )
-    def test_a_batch_is_full_without_repeats_and_without_neighbours_of_one_author(self, posts, size, share, seed):
-        n = len(posts)
-        authors, names, views = ([p[k] for p in posts] for k in range(3))
-        pool = candidates(
-            n, author_ids=np.array(authors, dtype=int), categories=names, views=np.array(views, dtype=int)
-        )
-        selection = batches(seed, pool, size, exploration=share)
-        positions = selection.positions.tolist()
-        assert len(positions) == len(set(positions)) == len(selection.explored) == min(size, n)
-        shown = [authors[i] for i in positions]
-        most = max(Counter(shown).values(), default=0)
-        repeats = sum(a == b for a, b in pairwise(shown))
-        assert repeats == max(0, 2 * most - len(shown) - 1)
+    def test_followed_creators_alone_are_shown_whole_and_explore_nothing(self):
+        assert (rules.selection(50, True).explore, rules.selection(50, True).per_creator) == (0.0, 50)
+        assert rules.selection(2, False).explore == rules.EXPLORATION
 
 
 class TestReasons:
-    def reasons_for(self, posts, interests=(), explored=None):
-        n = len(posts)
-        selection = Selection(np.arange(n), np.zeros(n, dtype=bool) if explored is None else np.array(explored))
-        return reasons(posts, rank(posts, interests), interests, selection)
+    def reasons_for(self, posts, interests=(), explored=None, causes=None):
+        ranked = rank(posts, interests)
+        return [
+            reason(
+                posts,
+                ranked,
+                interests,
+                row,
+                explored=bool(explored and explored[row]),
+                cause=causes[row] if causes else None,
+            )
+            for row in range(len(posts))
+        ]
 
     def test_interest_names_the_category(self):
         interests = [Interest(EYE[0], {FOOD: 5.0, PETS: 1.0}), Interest(EYE[1], {OTHER: 1.0})]
@@ -232,6 +157,24 @@ class TestReasons:
         found = self.reasons_for(posts, explored=[False, False, False, True, True])
         assert [r.kind for r in found] == [Kind.FOLLOWING, Kind.POPULAR, Kind.FRESH, Kind.EXPLORE, Kind.FRESH]
         assert len({r.text for r in found}) == 4
+
+    def test_followed_creators_are_named_and_only_what_is_new_is_called_new(self):
+        found = self.reasons_for(candidates(2, followed=[True, True], age_s=[DAY, 30 * DAY]))
+        assert [r.about("ada").text for r in found] == ["New from ada, whom you follow", "From ada, whom you follow"]
+
+    @pytest.mark.parametrize(
+        ("cause", "text"),
+        [
+            (Cause("Pasta", "ada", liked=True, to_the_end=True), "Because you liked “Pasta”"),
+            (Cause("Pasta", "ada", liked=False, to_the_end=True), "Because you watched “Pasta” to the end"),
+            (Cause(" ", "ada", liked=False, to_the_end=False), "Because you watched a video of ada"),
+            (Cause("One  and\ntwo " * 9, "ada", liked=True, to_the_end=False), None),
+        ],
+    )
+    def test_what_was_met_is_named(self, cause, text):
+        (found,) = self.reasons_for(candidates(1), causes=[cause])
+        assert found.kind is Kind.WATCHED
+        assert found.text == text if text else len(found.text) <= len("Because you liked “”") + rules.TITLE_LENGTH
 
     def test_every_kind_has_a_sentence(self):
         assert all(rules.Reason(kind).text for kind in Kind)

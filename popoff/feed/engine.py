@@ -1,0 +1,229 @@
+"""The trained feed inside a process: the last snapshot of what goes with what, and the posts that came since.
+
+A worker writes a snapshot every few minutes (`write`); each process that serves maps the newest into memory and, a few
+seconds behind, makes new posts known to its own copy. It is a help and never a need: with no snapshot, or none that can
+be read, the feed goes by its rules. What a person did is not in here: it is read from the database for each page.
+
+    <models>/feed/<version>/...     see `models_ml.ranking.store`
+    <models>/feed/current
+
+The library and its trees take a second to import, so they are imported by the thread that loads the first snapshot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+import config
+from models_ml import registry
+from popoff.feed.recent import Act, Recent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from models_ml.ranking.asking import Asked
+    from models_ml.ranking.model import FeedModel
+    from models_ml.ranking.ranker import Ranker
+
+log = structlog.get_logger()
+
+RANKER = "ranking"
+LOOK_EVERY_S, CATCH_UP_EVERY_S = 1.0, 3.0
+"""How often a process looks for another snapshot or ranker, and for new posts."""
+SNAPSHOTS_KEPT = 2
+PROPOSED = 150
+"""Candidates that the model proposes for a page; the database says which of them may be shown."""
+
+
+@dataclass(frozen=True)
+class NewPost:
+    """A post to be made known: what `models_ml.ranking.frames` calls an item."""
+
+    item_id: int
+    title: str
+    tags: Sequence[str]
+    duration_ms: float | None
+    author_id: int
+    created: datetime
+
+
+class Visit:
+    """What the model says to one person for one page. Its answers are of one moment and one ranker."""
+
+    def __init__(self, lock: threading.Lock, asked: Asked, ranker: str) -> None:
+        self._lock, self._asked, self.ranker = lock, asked, ranker
+
+    def proposed(self) -> list[int]:
+        """Posts that may please, at most PROPOSED, in no order."""
+        with self._lock:
+            return [int(str(post_id)) for post_id in self._asked.best(PROPOSED)]
+
+    def log_odds(self, post_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """See `Asked.scores`."""
+        with self._lock:
+            return self._asked.scores(post_ids)
+
+    def because(self, post_ids: Sequence[int]) -> list[Any]:
+        """See `Asked.because`."""
+        with self._lock:
+            return self._asked.because(post_ids)
+
+
+class Engine:
+    """One for each process. Threads ask it at the same time; the library is asked by one at a time."""
+
+    def __init__(self, models: Path) -> None:
+        self._models = models
+        self._folder = models / "feed"
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._feed: FeedModel | None = None
+        self._rankers: dict[str, Ranker] = {}
+        self._refused: set[str] = set()
+        self._version = self._in_use = ""
+        self._looked = self._caught_up = float("-inf")
+        self._since = datetime.fromtimestamp(0, UTC)
+
+    def visit(
+        self, user_id: int, recent: Recent, now: datetime, banned: Sequence[int], ranker: str = ""
+    ) -> Visit | None:
+        """Somebody asks for a page; None while there is no snapshot or no ranker. `ranker`: a version on trial, in
+        place of the one in use; until it is loaded the one in use answers."""
+        self._look(ranker)
+        feed = self._feed
+        version = ranker if ranker in self._rankers else self._in_use
+        if feed is None or version not in self._rankers:
+            return None
+        with self._lock:
+            person = feed.recall(user_id, recent["post_id"].tolist(), recent["at"].tolist(), _gains(recent).tolist())
+            return Visit(self._lock, feed.ask(person, now.timestamp(), banned, self._rankers[version]), version)
+
+    def wants_posts(self) -> datetime | None:
+        """Since when new posts are wanted, when it is time to ask again; they are to be given to `add`."""
+        now = time.monotonic()
+        if self._feed is None or now < self._caught_up + CATCH_UP_EVERY_S:
+            return None
+        self._caught_up = now
+        return self._since
+
+    def add(self, posts: Sequence[NewPost], until: datetime) -> None:
+        """Make posts known that were playable before `until`; those that are known stay as they are."""
+        feed = self._feed
+        if feed is None:
+            return
+        fresh = [post for post in posts if post.item_id not in feed.memory.post_of]
+        if fresh:
+            with self._lock:
+                feed.add(_items(fresh))
+        self._since = until
+
+    def load(self, ranker: str = "") -> None:
+        """Take the newest snapshot and the rankers that are wanted, now, whatever it takes."""
+        with self._loading:
+            self._load_rankers(ranker)
+            self._load_snapshot()
+
+    def _look(self, ranker: str) -> None:
+        """Have what is newer loaded beside the requests."""
+        now = time.monotonic()
+        if now < self._looked + LOOK_EVERY_S or self._loading.locked():
+            return
+        self._looked = now
+        if self._is_stale(ranker):
+            threading.Thread(target=self.load, args=(ranker,), name="feed-snapshot", daemon=True).start()
+
+    def _is_stale(self, ranker: str) -> bool:
+        wanted = {self._wanted(), ranker} - {""} - self._rankers.keys() - self._refused
+        return bool(wanted) or _named(self._folder) not in (self._version, *self._refused)
+
+    def _wanted(self) -> str:
+        return registry.in_use(RANKER, (self._models, registry.SHIPPED))
+
+    def _load_snapshot(self) -> None:
+        version = _named(self._folder)
+        if not version or version == self._version or version in self._refused:
+            return
+        from models_ml.ranking.model import FeedModel
+
+        try:
+            feed = FeedModel.load(self._folder / version)
+        except (OSError, ValueError, KeyError) as error:
+            self._refused.add(version)
+            log.error("feed_snapshot_refused", version=version, error=str(error))
+            return
+        self._since = datetime.fromtimestamp(feed.memory.clock, UTC)
+        self._feed, self._version, self._caught_up = feed, version, float("-inf")
+
+    def _load_rankers(self, ranker: str) -> None:
+        from models_ml.ranking.ranker import NEEDS, Ranker
+
+        for version in {self._wanted(), ranker} - {""} - self._rankers.keys() - self._refused:
+            found = None
+            for store in (self._models, registry.SHIPPED):
+                with contextlib.suppress(registry.Refused):
+                    found = found or registry.load_version(RANKER, version, store, NEEDS)
+            if found is None:
+                self._refused.add(version)
+                log.error("feed_ranker_refused", version=version)
+                continue
+            self._rankers[version] = Ranker(found.boosters["model"])
+        if self._wanted() in self._rankers:
+            self._in_use = self._wanted()
+
+
+def write(feed: FeedModel, models: Path, version: str) -> None:
+    """Put a snapshot in place of the one before, which is kept for those who are reading it."""
+    folder = models / "feed"
+    feed.save(folder / version)
+    part = folder / ".current.part"
+    part.write_text(version, encoding="utf-8")
+    os.replace(part, folder / "current")
+    kept = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for path in kept[:-SNAPSHOTS_KEPT]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+_ENGINES: dict[Path, Engine] = {}
+
+
+def current() -> Engine:
+    """The engine of this process."""
+    models = config.current().models_folder
+    return _ENGINES.setdefault(models, Engine(models))
+
+
+def _named(folder: Path) -> str:
+    try:
+        return (folder / "current").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError):
+        return ""
+
+
+def _gains(recent: Recent) -> npt.NDArray[np.float32]:
+    """What each record was worth, -1..1, as the model learnt to see it."""
+    from models_ml.ranking.frames import COMMENT, DURATION, HATE, LIKE, SHARE, WATCHED
+    from models_ml.ranking.history import gains
+
+    acts = {LIKE: Act.LIKED, COMMENT: Act.COMMENTED, SHARE: Act.SHARED, HATE: Act.REJECTED}
+    told = {name: ((recent["acts"] & int(act)) != 0).astype(np.float64) for name, act in acts.items()}
+    told[WATCHED], told[DURATION] = recent["watch_ms"].astype(np.float64), recent["duration_ms"].astype(np.float64)
+    return gains(told, len(recent))
+
+
+def _items(posts: Sequence[NewPost]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame([vars(post) for post in posts])
