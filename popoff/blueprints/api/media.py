@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from popoff.blueprints.api.docs import Message, gives, refuses
 from popoff.feed import service as feed
+from popoff.feed import sessions
 from popoff.media import queries, service
 from popoff.media.rules import MAX_PACKAGE_FILES, PART_BYTES
 from popoff.social import queries as social
@@ -33,6 +34,7 @@ class FeedQuery(Input):
         description="Posts the app shows already; of very many, the last 2000 count.",
     )
     followers_only: bool = Field(False, description="Only people you follow.")
+    cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before: nothing repeats.")
 
 
 class ProfileQuery(Input):
@@ -113,11 +115,13 @@ class Card(BaseModel):
 class FeedCard(Card):
     rank_score: float = Field(description="What the feed sorts by; higher is better.")
     reason: str = Field(description="Why you see it.")
+    impression: str = Field(description="This place of this page: send it to `/post/impressions` when it was seen.")
 
 
 class Feed(BaseModel):
     feed: list[FeedCard] = Field(description="Fewer than asked for: nothing more is left.")
     exhausted: bool = Field(description="Nothing more is left for you now; the feed does not repeat.")
+    next_cursor: str = Field(description="Where the session goes on.")
 
 
 class Profile(BaseModel):
@@ -205,15 +209,19 @@ class Statuses(BaseModel):
 @api.route("/get_feed/")
 class GetFeed(Resource):
     @gives(api, Feed, "The next posts.")
-    @refuses(api, s400="invalid")
+    @refuses(api, s400="invalid, invalid_cursor")
     @signed_in
     @takes_query(FeedQuery)
     def get(self, query: FeedQuery) -> Response:
-        """The next posts for you."""
-        items = feed.page(
-            auth.me().user_id, query.batch_size, exclude=query.exclude_ids, following_only=query.followers_only
+        """The next posts for you: of a new session, or after a cursor."""
+        page = sessions.next_page(
+            auth.me().user_id,
+            query.batch_size,
+            cursor=query.cursor,
+            exclude=query.exclude_ids,
+            following_only=query.followers_only,
         )
-        return json_response({"feed": items, "exhausted": len(items) < query.batch_size})
+        return json_response(page)
 
 
 @api.route("/get_user_posts/")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Response
 from flask_restx import Namespace, Resource
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from popoff.blueprints.api.docs import Message, gives, refuses
 from popoff.feed import service as feed
+from popoff.feed import sessions
 from popoff.moderation import service as moderation
 from popoff.social import queries as social
 from popoff.social import service
@@ -46,6 +49,14 @@ class EngagementBody(Input):
     viewed_comments: bool = False
 
 
+class ImpressionsBody(Input):
+    impressions: list[Annotated[str, Field(max_length=200)]] = Field(
+        max_length=200,
+        validation_alias=AliasChoices("impressions[]", "impressions"),
+        description="`impression` of feed items that were on the screen.",
+    )
+
+
 class ShareBody(Input):
     video_id: Id
 
@@ -71,6 +82,10 @@ class Commented(Message):
     id: int = Field(description="Number of the comment.")
 
 
+class Seen(Message):
+    counted: int = Field(description="How many that was news of.")
+
+
 class Counted(Message):
     watch_time: float = Field(description="Seconds that counted.")
 
@@ -87,7 +102,21 @@ class LikePost(Resource):
         changed = service.set_like(user_id, body.video_id, body.like)
         if changed and body.like:
             feed.learn(user_id, body.video_id, liked=True)
+        elif changed:
+            feed.unlearn_like(user_id, body.video_id)
         return message("Video already liked." if body.like and not changed else "Video liked successfully.")
+
+
+@api.route("/impressions/")
+class Impressions(Resource):
+    @gives(api, Seen, "Noted.")
+    @refuses(api, s400="invalid, invalid_cursor")
+    @signed_in
+    @takes(ImpressionsBody)
+    def post(self, body: ImpressionsBody) -> Response:
+        """Tell which feed items were on the screen, many at once; told again they do not count again."""
+        counted = sessions.note_seen(auth.me().user_id, body.impressions)
+        return message("Impressions noted.", counted=counted)
 
 
 @api.route("/get_comments/")
@@ -146,6 +175,7 @@ class UpdateEngagement(Resource):
         counted = service.record_view(user_id, body.video_id, body.watch_time, **engagement)
         if counted:
             feed.learn(user_id, body.video_id, watch_ms=counted, liked=body.liked, **engagement)
+        sessions.note_watched(user_id, body.video_id)
         return message("Engagement updated successfully.", watch_time=counted / 1000)
 
 
