@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 SURE = 0.95
 
@@ -79,6 +78,8 @@ def difference(one: Ratio, other: Ratio) -> Difference:
 def _around(value: float, error: float, freedom: float) -> Interval:
     if math.isnan(value) or math.isnan(error) or freedom <= 0:
         return math.nan, math.nan
+    from scipy.special import stdtrit  # takes a quarter of a second: whoever only serves imports this module as well
+
     reach = float(stdtrit(freedom, (1 + SURE) / 2)) * error
     return value - reach, value + reach
 

@@ -8,7 +8,7 @@ import click
 
 from popoff.accounts import queries as accounts
 from popoff.adapters.insight import insight
-from popoff.commands import base, feed_map
+from popoff.commands import base, feed_map, feed_trials
 from popoff.commands.base import platform, say
 from popoff.feed import queries, service
 from popoff.feed.models import DIMENSION
@@ -21,6 +21,9 @@ FACTS = ("post_id", "user", "category", "model", "created_at", "description")
 @click.group()
 def feed() -> None:
     """What the feed knows of posts and people."""
+
+
+feed.add_command(feed_trials.experiment)
 
 
 @feed.command()

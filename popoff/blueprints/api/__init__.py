@@ -8,7 +8,7 @@ from flask import Blueprint, Response, render_template
 from flask_restx import Api, Resource
 from pydantic import BaseModel, Field
 
-from popoff.blueprints.api import auth, media, post, user
+from popoff.blueprints.api import auth, experiments, media, post, user
 from popoff.blueprints.api.docs import complete, gives
 from popoff.blueprints.api.economy import audit, content, fraud, gifts, payouts, rewards, users, wallet
 from popoff.web.access import public
@@ -57,6 +57,7 @@ api = DocumentedApi(
 
 for namespace in (auth.api, users.signup, media.api, post.api, user.api, users.api, content.api):
     api.add_namespace(namespace)
+api.add_namespace(experiments.api)
 for namespace in (gifts.api, rewards.api, wallet.api, wallet.providers, payouts.api, audit.api, fraud.api):
     api.add_namespace(namespace)
 

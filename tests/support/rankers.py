@@ -1,0 +1,37 @@
+"""Rankers for tests: trees that go by one feature, written to a store as a version with its card."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import xgboost as xgb
+
+from models_ml import registry
+from models_ml.ranking.features import NAMES
+from models_ml.ranking.ranker import NEEDS
+
+
+def put_ranker(store: Path, version: str, *, goes_by: str = "likes", upwards: bool = True, used: bool = False) -> str:
+    """A ranker that puts those posts first that have most (or least) of one feature."""
+    rows = np.random.default_rng(0).random((200, len(NAMES)), dtype=np.float32) * 4
+    wanted = rows[:, NAMES.index(goes_by)] * (1 if upwards else -1)
+    matrix = xgb.DMatrix(rows, label=wanted, feature_names=list(NAMES))
+    booster = xgb.train({"nthread": 1, "max_depth": 3, "colsample_bytree": 1.0}, matrix, 10)
+    card = registry.Card(
+        model="ranking",
+        version=version,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        code="test",
+        seed=0,
+        data={},
+        features=NAMES,
+        metrics={},
+        floors={},
+        limits=(),
+    )
+    registry.save(card, {"model": booster}, rows[:2], store)
+    if used:
+        registry.promote("ranking", version, store, NEEDS)
+    return version
