@@ -2,11 +2,11 @@
 
     python -m benchmarks.recommend [--people 10000] [--posts 100000] [--rounds 9] [--quick]
 
-`FeedModel.recommend` of 20 posts for one warm person after the other, from a feed that was saved and mapped again as web
-processes do it, against one item-kNN lookup for the same people (`models_ml.ranking.baselines`: the same posts ranked by
-those that share their audience, and nothing else). CPU of one process; the target is at most 3 ms a page. Also what it
-costs to load the feed, and to learn from one event. The platform is drawn: each person is fond of three topics of fifty,
-posts are liked by a power law, and the ranker has learnt from a small one of the same kind.
+`FeedModel.recommend` of 20 posts for one warm person after the other, from a feed that was saved and mapped again as
+web processes do it, against one item-kNN lookup for the same people (`models_ml.ranking.baselines`: the same posts
+ranked by those that share their audience, and nothing else). CPU of one process; the target is at most 3 ms a page.
+Also what it costs to load the feed, and to learn from one event. The platform is drawn: each person is fond of three
+topics of fifty, posts are liked by a power law, and the ranker has learnt from a small one of the same kind.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The two frames that all of ranking reads: what people did (`events`) and what can be shown (`items`).
 
-    events   user_id, item_id      and as far as known   ts, watch_ms, duration_ms, like, comment, share, hate
+    events   user_id, item_id      and as far as known   ts, watch_ms, duration_ms, like, comment, share, hate, position
     items    item_id               and as far as known   title, tags, duration_ms, author_id, created
 
-A column that is not known is simply absent. Whoever calls may bring times as datetimes, seconds or milliseconds since
+`position` is the place, from 0, of the page on which the feed showed the post: such events are all that was shown, liked
+or not. A column that is not known is simply absent. Whoever calls may bring times as datetimes, seconds or milliseconds since
 1970, ids of any one type, further columns, and rows in any order; `events_of` and `items_of` make one form of all.
 """
 
@@ -20,10 +21,11 @@ import pandas as pd
 USER, ITEM, TIME = "user_id", "item_id", "ts"
 WATCHED, DURATION = "watch_ms", "duration_ms"
 LIKE, COMMENT, SHARE, HATE = "like", "comment", "share", "hate"
+POSITION = "position"
 TITLE, TAGS, AUTHOR, CREATED = "title", "tags", "author_id", "created"
 
 ACTS = (LIKE, COMMENT, SHARE, HATE)
-EVENTS = (USER, ITEM, TIME, WATCHED, DURATION, *ACTS)
+EVENTS = (USER, ITEM, TIME, WATCHED, DURATION, *ACTS, POSITION)
 ITEMS = (ITEM, TITLE, TAGS, DURATION, AUTHOR, CREATED)
 
 MILLISECONDS = 1e11
@@ -35,8 +37,8 @@ Numbers = npt.NDArray[np.float64]
 def events_of(events: pd.DataFrame) -> pd.DataFrame:
     """Events in one form: known columns, rows numbered anew, in order of time where it is known, else as they came.
 
-    `ts`: float seconds; `watch_ms`, `duration_ms`: float milliseconds, nan where unknown; acts: bool, False where
-    unknown. Raises ValueError when a column or an id is missing, or a time is.
+    `ts`: float seconds; `watch_ms`, `duration_ms`: float milliseconds, `position`: float, nan where unknown; acts: bool,
+    False where unknown. Raises ValueError when a column or an id is missing, or a time is.
     """
     _must_have(events, (USER, ITEM), "events")
     made = events[[name for name in EVENTS if name in events]].reset_index(drop=True)
@@ -45,11 +47,13 @@ def events_of(events: pd.DataFrame) -> pd.DataFrame:
         if made[TIME].isna().any():
             raise ValueError("Events: some have a time and some have none.")
         made = made.sort_values(TIME, kind="stable", ignore_index=True)
-    for name in (WATCHED, DURATION):
+    for name in (WATCHED, DURATION, POSITION):
         if name in made:
             made[name] = pd.to_numeric(made[name]).astype(np.float64)
     if DURATION in made:
         made[DURATION] = made[DURATION].where(made[DURATION] > 0)
+    if POSITION in made:
+        made[POSITION] = made[POSITION].where(made[POSITION] >= 0)
     for name in ACTS:
         if name in made:
             made[name] = pd.to_numeric(made[name]).fillna(0) > 0

@@ -18,16 +18,21 @@ WATCH, SKIP = 0.8, -0.1
 
 @dataclass(frozen=True)
 class History:
-    """n events by person and in order of time; `times` in seconds, all one where there is no clock (not `timed`)."""
+    """n events by person and in order of time; `times` in seconds, all one where there is no clock (not `timed`).
+
+    `places`: where on a page posts were shown, from 0; nan where unknown.
+    """
 
     people: npt.NDArray[np.int32]
     posts: npt.NDArray[np.int32]
     times: npt.NDArray[np.float64]
     gains: npt.NDArray[np.float32]
+    places: npt.NDArray[np.float32]
     timed: bool
 
     def part(self, chosen: npt.NDArray) -> History:
-        return History(self.people[chosen], self.posts[chosen], self.times[chosen], self.gains[chosen], self.timed)
+        rows = (array[chosen] for array in (self.people, self.posts, self.times, self.gains, self.places))
+        return History(*rows, self.timed)
 
     def __len__(self) -> int:
         return len(self.posts)

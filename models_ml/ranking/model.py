@@ -175,8 +175,10 @@ def _history(events: pd.DataFrame, items: pd.DataFrame, people: Ints) -> History
         np.nan_to_num(items[frames.CREATED].to_numpy(np.float64)).max(initial=0.0) if frames.CREATED in items else 0.0
     )
     times = events[frames.TIME].to_numpy(np.float64) if timed else np.full(len(events), newest)
+    places = events[frames.POSITION].to_numpy(np.float32) if frames.POSITION in events else np.full(len(events), np.nan)
     order = np.lexsort((times, people))
-    return History(people[order], posts[order], times[order], gains(told, len(events))[order], timed)
+    gain = gains(told, len(events))
+    return History(people[order], posts[order], times[order], gain[order], places[order].astype(np.float32), timed)
 
 
 def _blank(items: pd.DataFrame, topics: npt.NDArray[np.float32], names: Sequence[Hashable]) -> Memory:

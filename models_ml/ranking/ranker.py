@@ -45,10 +45,12 @@ NEEDS = Needs(features=NAMES)
 
 @dataclass(frozen=True)
 class Choice:
-    """One rehearsed moment: features of the posts on offer, shape (n, features), and which of them was liked next."""
+    """One rehearsed moment: features of the posts on offer, shape (n, features), which of them was liked next, if any,
+    and what the moment counts for."""
 
     features: Matrix
     labels: npt.NDArray[np.float32]
+    weight: float = 1.0
 
 
 class Ranker:
@@ -57,11 +59,12 @@ class Ranker:
 
     @classmethod
     def learn(cls, choices: Sequence[Choice]) -> Ranker:
-        if len(choices) < FEWEST:
+        if sum(bool(choice.labels.any()) for choice in choices) < FEWEST:
             return cls()
         matrix = xgb.DMatrix(
             np.concatenate([choice.features for choice in choices]),
             np.concatenate([choice.labels for choice in choices]),
+            weight=np.repeat([choice.weight for choice in choices], [len(choice.labels) for choice in choices]),
             feature_names=list(NAMES),
         )
         return cls(xgb.train({**FIXED, **PARAMETERS}, matrix, ROUNDS))

@@ -86,7 +86,7 @@ class Neighbours:
         return found
 
     def strongest(self, rows: Ints, importance: Floats, limit: int, slots: Ints) -> Ints:
-        """The posts that go most with these, each counted by its importance: distinct, at most `limit`; slots: scratch."""
+        """The posts that go most with these, each counted by its importance: distinct, at most `limit`."""
         share = self.weights[rows] * (importance / np.maximum(self.total[rows], 1e-9))[:, None]
         return top(self.ids[rows].ravel(), share.ravel(), limit, slots)
 
