@@ -12,7 +12,6 @@ The library and its trees take a second to import, so they are imported by the t
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import threading
@@ -29,6 +28,7 @@ import structlog
 
 import config
 from models_ml import registry
+from popoff.feed import rankers
 from popoff.feed.recent import Act, Recent
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-RANKER = "ranking"
 LOOK_EVERY_S, CATCH_UP_EVERY_S = 1.0, 3.0
 """How often a process looks for another snapshot or ranker, and for new posts."""
 SNAPSHOTS_KEPT = 2
+MADE_IN, REST = "seconds", 10
 PROPOSED = 150
 """Candidates that the model proposes for a page; the database says which of them may be shown."""
 
@@ -150,7 +150,7 @@ class Engine:
         return bool(wanted) or _named(self._folder) not in (self._version, *self._refused)
 
     def _wanted(self) -> str:
-        return registry.in_use(RANKER, (self._models, registry.SHIPPED))
+        return registry.in_use(rankers.MODEL, (self._models, registry.SHIPPED))
 
     def _load_snapshot(self) -> None:
         version = _named(self._folder)
@@ -168,32 +168,39 @@ class Engine:
         self._feed, self._version, self._caught_up = feed, version, float("-inf")
 
     def _load_rankers(self, ranker: str) -> None:
-        from models_ml.ranking.ranker import NEEDS, Ranker
-
         for version in {self._wanted(), ranker} - {""} - self._rankers.keys() - self._refused:
-            found = None
-            for store in (self._models, registry.SHIPPED):
-                with contextlib.suppress(registry.Refused):
-                    found = found or registry.load_version(RANKER, version, store, NEEDS)
-            if found is None:
+            try:
+                self._rankers[version] = rankers.load(version)
+            except registry.Refused as refusal:
                 self._refused.add(version)
-                log.error("feed_ranker_refused", version=version)
-                continue
-            self._rankers[version] = Ranker(found.boosters["model"])
+                log.error("feed_ranker_refused", version=version, reason=str(refusal))
         if self._wanted() in self._rankers:
             self._in_use = self._wanted()
 
 
-def write(feed: FeedModel, models: Path, version: str) -> None:
-    """Put a snapshot in place of the one before, which is kept for those who are reading it."""
+def write(feed: FeedModel, models: Path, version: str, seconds: float) -> None:
+    """Put a snapshot, which took so long to make, in place of the one before, which is kept for those who read it."""
     folder = models / "feed"
     feed.save(folder / version)
+    (folder / version / MADE_IN).write_text(f"{seconds:.3f}", encoding="utf-8")
     part = folder / ".current.part"
     part.write_text(version, encoding="utf-8")
     os.replace(part, folder / "current")
     kept = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     for path in kept[:-SNAPSHOTS_KEPT]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def is_due(models: Path, now: float) -> bool:
+    """Whether it is time for another snapshot: making them takes at most one part in REST of a worker's time.
+
+    `now`: seconds since 1970, as the file system tells them.
+    """
+    folder = models / "feed" / (_named(models / "feed") or "none")
+    try:
+        return now >= folder.stat().st_mtime + REST * float((folder / MADE_IN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
 
 
 _ENGINES: dict[Path, Engine] = {}

@@ -1,0 +1,216 @@
+"""The trained feed behind a page: snapshots, new posts, and everything that can be wrong with them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import config
+from models_ml.ranking.model import FeedModel
+from models_ml.ranking.ranker import Ranker
+from popoff.feed import engine, queries, recent
+from popoff.feed import service as feed
+from popoff.kernel import clock
+from popoff.social import service as social
+from tests.integration.feed.conftest import Register
+from tests.integration.feed.test_filters import World
+from tests.support.crowd import people
+from tests.support.posts import make_post
+from tests.support.rankers import put_ranker
+
+RANKER = "ranking-2026-01-01-test"
+
+
+@pytest.fixture
+def models(settings: config.Settings, tmp_path: Path) -> Iterator[Path]:
+    with config.override(models_path=str(tmp_path / "models")):
+        put_ranker(tmp_path / "models", RANKER, goes_by="near_sum", reach=0.2, used=True)
+        yield tmp_path / "models"
+
+
+@pytest.fixture
+def posts(register: Register) -> list[int]:
+    """Forty posts of ten creators; no caption tells which of two crowds likes it: the even or the odd places."""
+    creators = [f"creator{number}" for number in range(10)]
+    for creator in creators:
+        register(creator)
+    return [make_post(creators[place % 10], "", age=timedelta(days=20)) for place in range(40)]
+
+
+def snapshot(models: Path, posts: Sequence[int], version: str = "20260101T000000") -> None:
+    """What two crowds of a dozen each like, written and loaded."""
+    crowd = people(24)
+    start = clock.now().timestamp() - 86400
+    events = [
+        {
+            "user_id": user,
+            "item_id": posts[(2 * (place + step) + place % 2) % 40],
+            "ts": start + 60 * step,
+            "like": True,
+        }
+        for place, user in enumerate(crowd)
+        for step in range(8)
+    ]
+    made = FeedModel().fit(pd.DataFrame(events), pd.DataFrame({"item_id": posts}), ranker=Ranker())
+    engine.write(made, models, version, seconds=0.1)
+    engine.current().load()
+
+
+def crowd_of(posts: Sequence[int], shown: Sequence[int]) -> list[int]:
+    return [posts.index(post_id) % 2 for post_id in shown]
+
+
+def shown(viewer: int, number: int = 5, seed: int = 1, **options) -> list[int]:
+    page = feed.choose(viewer, number, rng=np.random.default_rng(seed), **options)
+    return [place.post_id for place in page.places if place.pool is None]
+
+
+def test_a_page_has_what_others_liked_around_what_one_liked_and_says_so(
+    models: Path, posts: list[int], register: Register
+) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    for post_id in posts[:4:2]:
+        feed.learn(viewer, post_id, watch_ms=10_000)
+    page = feed.choose(viewer, 5, exclude=posts[:4:2], rng=np.random.default_rng(1))
+    assert page.ranker == RANKER
+    assert set(crowd_of(posts, [place.post_id for place in page.places if place.pool is None])) == {0}
+    reasons = [item["reason"] for item in feed.shown(viewer, page.places)]
+    assert any(reason.startswith("Because you watched a video of creator") for reason in reasons)
+
+
+def test_one_event_changes_the_next_page(models: Path, posts: list[int], register: Register) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    for place in (0, 2):
+        feed.learn(viewer, posts[place], liked=True)
+    before = shown(viewer)
+    for place in (1, 3):
+        feed.learn(viewer, posts[place], liked=True)
+        feed.learn(viewer, posts[place - 1], rejected=True)
+    after = shown(viewer)
+    assert set(crowd_of(posts, before)) == {0}
+    assert crowd_of(posts, after).count(1) > 2
+
+
+def test_a_post_that_came_after_the_snapshot_is_known_within_seconds(
+    models: Path, posts: list[int], register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    shown(viewer)
+    late = make_post("creator1", "Guitar", age=timedelta())
+    monkeypatch.setattr(engine, "CATCH_UP_EVERY_S", 0.0)
+    assert late in [place.post_id for place in feed.choose(viewer, 41).places]
+    visit = engine.current().visit(viewer, recent.unpack(b""), clock.now(), [])
+    assert visit is not None and np.isfinite(visit.log_odds([late])).all()
+    assert engine.CATCH_UP_EVERY_S < 10
+
+
+def test_without_a_snapshot_the_rules_make_the_page(models: Path, posts: list[int], register: Register) -> None:
+    page = feed.choose(register("viewer"), 5)
+    assert (len(page.places), page.ranker) == (5, feed.RULES)
+
+
+def damage_arrays(folder: Path) -> None:
+    for path in folder.glob("*.npy"):
+        path.write_bytes(path.read_bytes()[:50])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_arrays,
+        lambda folder: (folder / "feed.json").write_text("{"),
+        lambda folder: (folder.parent / "current").write_text("../elsewhere"),
+        lambda folder: (folder.parent / "current").write_bytes(b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_snapshot_is_refused_and_the_rules_make_the_page(
+    models: Path, posts: list[int], register: Register, damage: Callable[[Path], None]
+) -> None:
+    snapshot(models, posts)
+    damage(models / "feed" / "20260101T000000")
+    engine._ENGINES.clear()
+    engine.current().load()
+    page = feed.choose(register("viewer"), 5)
+    assert (len(page.places), page.ranker) == (5, feed.RULES)
+
+
+def test_a_damaged_snapshot_does_not_take_the_place_of_a_good_one(
+    models: Path, posts: list[int], register: Register
+) -> None:
+    snapshot(models, posts)
+    (models / "feed" / "later").mkdir()
+    (models / "feed" / "current").write_text("later")
+    engine.current().load()
+    assert feed.choose(register("viewer"), 5).ranker == RANKER
+
+
+def test_a_version_on_trial_answers_for_those_who_try_it(models: Path, posts: list[int], register: Register) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    challenger = put_ranker(models, "ranking-2026-01-02-test", goes_by="likes")
+    engine.current().load(challenger)
+    assert feed.choose(viewer, 5, ranker=challenger).ranker == challenger
+    assert feed.choose(viewer, 5, ranker="ranking-that-is-gone").ranker == RANKER
+
+
+def test_old_snapshots_go_and_rest_follows_work(models: Path, posts: list[int]) -> None:
+    assert engine.is_due(models, 0.0)
+    for version in ("20260101T000000", "20260102T000000", "20260103T000000"):
+        snapshot_folder = models / "feed" / version
+        engine.write(FeedModel(), models, version, seconds=30.0)
+    kept = sorted(path.name for path in (models / "feed").iterdir() if path.is_dir())
+    assert kept == ["20260102T000000", "20260103T000000"]
+    made = snapshot_folder.stat().st_mtime
+    assert not engine.is_due(models, made + 299)
+    assert engine.is_due(models, made + 301)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_the_model_as_without_nothing_is_shown_that_may_not_be(
+    models: Path, register: Register, seed: int
+) -> None:
+    world = World(register, seed)
+    snapshot(models, (sorted(world.posts) * 40)[:40])
+    page = feed.choose(world.viewer, 50)
+    assert page.ranker == RANKER
+    assert {place.post_id for place in page.places} == world.allowed([])
+
+
+def test_many_threads_get_the_answers_that_one_gets(models: Path, posts: list[int], register: Register) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    for post_id in posts[:6:2]:
+        feed.learn(viewer, post_id, liked=True)
+    _, met = queries.person(viewer, "")
+    now = clock.now()
+
+    def ask() -> tuple[list[int], list[float]]:
+        visit = engine.current().visit(viewer, met, now, [])
+        assert visit is not None
+        return sorted(visit.proposed()), visit.log_odds(posts).tolist()
+
+    alone, answers = ask(), []
+    threads = [threading.Thread(target=lambda: answers.extend(ask() for _ in range(10))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 80
+    assert all(answer == alone for answer in answers)
+
+
+def test_followed_people_alone_need_no_model(models: Path, posts: list[int], register: Register) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    social.follow(viewer, "creator1", True)
+    page = feed.choose(viewer, 50, following_only=True)
+    assert {place.post_id for place in page.places} == set(posts[1::10])
