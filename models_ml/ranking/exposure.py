@@ -33,7 +33,7 @@ class Exposure:
 
     @classmethod
     def learn(cls, places: Floats, posts: Ints, liked: npt.NDArray[np.bool_]) -> Exposure:
-        """Of n posts shown: their places from 0 (nan where unknown, which tells nothing), numbers, and whether liked."""
+        """Of n posts shown: places from 0 (nan where unknown, which tells nothing), numbers, and whether liked."""
         known = ~np.isnan(places)
         place, post, like = _row(places[known]), posts[known], liked[known]
         attention = np.ones(PLACES)

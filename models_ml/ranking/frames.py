@@ -1,11 +1,12 @@
 """The two frames that all of ranking reads: what people did (`events`) and what can be shown (`items`).
 
-    events   user_id, item_id      and as far as known   ts, watch_ms, duration_ms, like, comment, share, hate, position
-    items    item_id               and as far as known   title, tags, duration_ms, author_id, created
+    events   user_id, item_id   and as far as known   ts, watch_ms, duration_ms, like, comment, share, hate, position
+    items    item_id            and as far as known   title, tags, duration_ms, author_id, created
 
-`position` is the place, from 0, of the page on which the feed showed the post: such events are all that was shown, liked
-or not. A column that is not known is simply absent. Whoever calls may bring times as datetimes, seconds or milliseconds since
-1970, ids of any one type, further columns, and rows in any order; `events_of` and `items_of` make one form of all.
+`position` is the place, from 0, of the page on which the feed showed the post: events with one are all that was shown
+then, liked or not. A column that is not known is simply absent. Whoever calls may bring times as datetimes, seconds or
+milliseconds since 1970, ids of any one type, further columns, and rows in any order; `events_of` and `items_of` make
+one form of all.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ Numbers = npt.NDArray[np.float64]
 def events_of(events: pd.DataFrame) -> pd.DataFrame:
     """Events in one form: known columns, rows numbered anew, in order of time where it is known, else as they came.
 
-    `ts`: float seconds; `watch_ms`, `duration_ms`: float milliseconds, `position`: float, nan where unknown; acts: bool,
-    False where unknown. Raises ValueError when a column or an id is missing, or a time is.
+    `ts`: float seconds; `watch_ms`, `duration_ms`: float milliseconds, `position`: float, nan where unknown; acts:
+    bool, False where unknown. Raises ValueError when a column or an id is missing, or a time is.
     """
     _must_have(events, (USER, ITEM), "events")
     made = events[[name for name in EVENTS if name in events]].reset_index(drop=True)
