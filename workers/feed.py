@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from popoff.feed import service
+import time
+
+import structlog
+
+import config
+from models_ml.ranking.model import FeedModel
+from models_ml.ranking.ranker import Ranker
+from popoff.feed import engine, history, service, sessions
+from popoff.kernel import clock
 from workers.base import transaction
+
+log = structlog.get_logger()
 
 
 def refresh_trending() -> None:
@@ -12,3 +22,25 @@ def refresh_trending() -> None:
         service.refresh_trending()
     with transaction():
         service.release_promises()
+
+
+def snapshot() -> None:
+    """Write anew what goes with what, for the processes that serve; a part of the time only, however long it takes.
+
+    Two at once write two snapshots, and the later one is served.
+    """
+    models = config.current().models_folder
+    if not engine.is_due(models, time.time()):
+        return
+    started, now = time.monotonic(), clock.now()
+    events, items = history.events(now, transaction), history.items(transaction)
+    made = FeedModel().fit(events, items, ranker=Ranker())
+    seconds = time.monotonic() - started
+    engine.write(made, models, f"{now:%Y%m%dT%H%M%S%f}", seconds)
+    log.info("feed_snapshot", events=len(events), posts=len(items), seconds=round(seconds, 1))
+
+
+def tally() -> None:
+    """Impressions that are too old to be kept one by one become numbers."""
+    with transaction():
+        sessions.tally()

@@ -31,6 +31,8 @@ REST = 10
 
 RECURRING: dict[str, timedelta] = {
     "feed.trending": timedelta(seconds=30),
+    "feed.snapshot": timedelta(minutes=1),
+    "feed.tally": timedelta(days=1),
     "scoring.rescore_moved": timedelta(minutes=2),
     "scoring.watch_again": timedelta(minutes=10),
     "media.expire_uploads": timedelta(minutes=15),

@@ -56,6 +56,8 @@ JOBS: dict[str, JobSpec] = {
     "scoring.retrain": JobSpec("workers.retrain:run", timeout=7200),
     "social.repair_counters": JobSpec("workers.lifecycle:repair_counters", timeout=1800),
     "feed.trending": JobSpec("workers.feed:refresh_trending"),
+    "feed.snapshot": JobSpec("workers.feed:snapshot", timeout=3600),
+    "feed.tally": JobSpec("workers.feed:tally", timeout=3600),
     "audit.checkpoint": JobSpec("workers.audit:checkpoint"),
     "audit.inspect": JobSpec("workers.audit:inspect", timeout=7200),
     "integrity.scan": JobSpec("workers.integrity:scan", timeout=1800),

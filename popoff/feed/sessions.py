@@ -8,13 +8,14 @@ so by the token of the place, or tells how the post was watched. Told twice is t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from popoff.feed import service
+from popoff.feed import experiments, service
 from popoff.feed.models import Impression
 from popoff.feed.service import Page
 from popoff.kernel import clock
@@ -22,6 +23,8 @@ from popoff.kernel.db import db
 from popoff.kernel.errors import Invalid
 from popoff.kernel.paging import decode_cursor, encode_cursor
 
+KEPT = timedelta(days=90)
+"""How long impressions are kept one by one, for learning and for their reasons."""
 LONGEST = 100_000
 """Places of a session; no honest one comes near, and a cursor that says more was not handed out here."""
 
@@ -40,7 +43,14 @@ def next_page(
     """
     session_id, position = _opened(cursor) if cursor else (uuid4(), 0)
     before = _shown(user_id, session_id) if cursor else []
-    page = service.choose(user_id, batch_size, exclude=[*exclude, *before], following_only=following_only)
+    trial = None if following_only else experiments.running()
+    page = service.choose(
+        user_id,
+        batch_size,
+        exclude=[*exclude, *before],
+        following_only=following_only,
+        ranker=trial.ranker_for(user_id) if trial else "",
+    )
     page_id = uuid4()
     note(user_id, session_id, page_id, position, page)
     tokens = {place.post_id: _token(page_id, position + row) for row, place in enumerate(page.places)}
@@ -100,6 +110,24 @@ def note_watched(user_id: int, post_id: int) -> None:
         .subquery()
     )
     _mark(Impression.page_id == latest.c.page_id, Impression.position == latest.c.position)
+
+
+_TALLY = """
+    WITH old AS (
+        DELETE FROM impressions WHERE served_at < :before RETURNING post_id, source, seen_at
+    )
+    INSERT INTO impression_tallies (post_id, source, served, seen)
+    SELECT post_id, source, count(*), count(seen_at) FROM old JOIN posts ON posts.id = post_id
+    GROUP BY post_id, source ORDER BY post_id, source
+    ON CONFLICT (post_id, source) DO UPDATE SET
+        served = impression_tallies.served + excluded.served, seen = impression_tallies.seen + excluded.seen
+"""
+
+
+def tally() -> None:
+    """Impressions that are too old to be learnt from become numbers: in one statement, so that none counts twice."""
+    db.session.execute(sa.text("SET LOCAL statement_timeout = 0"))
+    db.session.execute(sa.text(_TALLY), {"before": clock.now() - KEPT})
 
 
 def forget(user_id: int) -> None:

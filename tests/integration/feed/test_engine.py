@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 import config
 from models_ml.ranking.model import FeedModel
@@ -18,11 +20,13 @@ from popoff.feed import engine, queries, recent
 from popoff.feed import service as feed
 from popoff.kernel import clock
 from popoff.social import service as social
+from popoff.social.models import Like
 from tests.integration.feed.conftest import Register
 from tests.integration.feed.test_filters import World
 from tests.support.crowd import people
 from tests.support.posts import make_post
 from tests.support.rankers import put_ranker
+from workers import feed as jobs_of_feed
 
 RANKER = "ranking-2026-01-01-test"
 
@@ -214,3 +218,26 @@ def test_followed_people_alone_need_no_model(models: Path, posts: list[int], reg
     social.follow(viewer, "creator1", True)
     page = feed.choose(viewer, 50, following_only=True)
     assert {place.post_id for place in page.places} == set(posts[1::10])
+
+
+def test_the_job_makes_a_snapshot_of_what_happened_here(
+    models: Path, posts: list[int], register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = register("viewer")
+    crowd = people(6)
+    for place in range(5):
+        for user in crowd:
+            feed.db.session.execute(sa.insert(Like).values(user_id=user, post_id=posts[place], created_at=clock.now()))
+    monkeypatch.setattr(jobs_of_feed, "transaction", contextlib.nullcontext)
+    jobs_of_feed.snapshot()
+    engine.current().load()
+    feed.learn(viewer, posts[0], liked=True)
+    _, met = queries.person(viewer, "")
+    visit = engine.current().visit(viewer, met, clock.now(), [])
+    assert visit is not None
+    assert set(posts[1:5]) <= set(visit.proposed())
+    assert visit.because([posts[3], posts[30]]) == [posts[0], None]
+    before = (models / "feed" / "current").read_text()
+    (models / "feed" / before / engine.MADE_IN).write_text("60")
+    jobs_of_feed.snapshot()
+    assert (models / "feed" / "current").read_text() == before, "it rests"

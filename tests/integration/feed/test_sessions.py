@@ -146,3 +146,17 @@ def test_a_young_post_is_owed_an_audience_until_so_many_saw_it(viewer: int) -> N
     assert db.session.get(OwedPost, post_id, populate_existing=True) is None
     with clock.shifted(feed.rules.PROMISE_ENDS):
         assert feed.release_promises() == 12
+
+
+def test_old_impressions_become_numbers_and_none_counts_twice(viewer: int) -> None:
+    token = sessions.next_page(viewer, 5)["feed"][0]["impression"]
+    sessions.note_seen(viewer, [token])
+    sessions.tally()
+    assert len(logged(viewer)) == 5
+    with clock.shifted(sessions.KEPT):
+        sessions.next_page(viewer, 5)
+        sessions.tally()
+        sessions.tally()
+        assert len(logged(viewer)) == 5
+    sums = db.session.execute(sa.text("SELECT sum(served), sum(seen) FROM impression_tallies")).one()
+    assert tuple(sums) == (5, 1)
