@@ -8,11 +8,15 @@ import numpy.typing as npt
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import SOURCES
 from models_ml.ranking.memory import Memory
-from models_ml.ranking.people import WINDOW
+from models_ml.ranking.people import LIKED, WINDOW
 from models_ml.ranking.tables import NOBODY, Ints, products
 from models_ml.ranking.trends import HALF_LIVES, HOUR
 
 PAIRS = ("next", "near", "lift", "taste", "topic")
+SPANS = {"lately": 0.8, "long": 0.97}
+"""What each event counts for against the one after it, in what a person leans to of late, and in the long run."""
+MOOD = 5
+"""The latest events whose mean gain tells how well it goes."""
 NAMES = (
     *(f"{pair}_{kind}" for pair in PAIRS for kind in ("faded", "sum", "most", "last", "lately")),
     "support",
@@ -31,10 +35,12 @@ NAMES = (
     "disliked_taste",
     "duration",
     "duration_apart",
+    *(f"{space}_{kind}_{span}" for space in ("taste", "topic") for kind in ("leaning", "met") for span in SPANS),
     "history",
     "usual_likes",
     "usual_age",
     "idle_hours",
+    "mood",
     "age_apart",
     "likes_apart",
     *(f"from_{source.name}" for source in SOURCES),
@@ -71,8 +77,9 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
     columns.append((visit.now - memory.latest[posts]) / HOUR)
     columns.append((popular + 1) / (memory.shown[posts] + 2))
     columns.extend(_of_pair(memory, visit, posts))
-    history, usual_likes, usual_age, idle = _of_person(memory, visit)
-    columns.extend(np.full(len(posts), value) for value in (history, usual_likes, usual_age, idle))
+    columns.extend(_leaning(memory, visit, posts))
+    history, usual_likes, usual_age, idle, mood = _of_person(memory, visit)
+    columns.extend(np.full(len(posts), value) for value in (history, usual_likes, usual_age, idle, mood))
     columns.append(np.log1p(np.maximum((visit.now - memory.born[posts]) / HOUR, 0)) - usual_age)
     columns.append(np.log1p(popular) - usual_likes)
     columns.extend((marks >> bit) & 1 for bit in range(len(SOURCES)))
@@ -121,10 +128,27 @@ def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     return [warmth, busy, repelled, duration, apart]
 
 
-def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float, float]:
-    """Events so far, mean log likes and mean log age in hours of what they liked when they did, hours since then."""
+def _leaning(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
+    """How well posts like each of these were taken, and how many of them were met, over events that fade.
+
+    The sum over events of fading x (gain - LIKED) x cosine, and of fading x cosine: products with two vectors that
+    stand for all events, so that the cost does not grow with them.
+    """
+    met, gains = visit.person.latest()
+    fading = np.stack([fade ** np.arange(len(met)) for fade in SPANS.values()])
+    weights = np.concatenate([fading * (gains - LIKED), fading]).astype(np.float32)
+    return [
+        row for space in (memory.taste, memory.topic) for row in products(products(weights, space[met].T), space[posts])
+    ]
+
+
+def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float, float, float]:
+    """Events so far, mean log likes and mean log age in hours of what they liked when they did, hours since then, and
+    the mean gain of the latest events."""
+    gains = visit.person.latest()[1][:MOOD]
+    mood = float(gains.mean()) if len(gains) else np.nan
     if not len(visit.liked):
-        return 0.0, np.nan, np.nan, np.nan
+        return 0.0, np.nan, np.nan, np.nan, mood
     usual = float(np.log1p(memory.liked[visit.liked]).mean())
     ages = np.log1p(np.maximum(visit.times - memory.born[visit.liked], 0) / HOUR)
     return (
@@ -132,4 +156,5 @@ def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float, float
         usual,
         float(ages.mean()),
         float(visit.now - visit.times[0]) / HOUR,
+        mood,
     )

@@ -47,6 +47,11 @@ class Person:
         posts = np.array(self.posts[-WINDOW:], dtype=np.int32)[::-1]
         return posts[chosen], np.array(self.times[-WINDOW:])[::-1][chosen], gains[chosen]
 
+    def latest(self) -> tuple[Ints, npt.NDArray[np.float32]]:
+        """The posts of the last WINDOW events, latest first, and what each was worth."""
+        posts = np.array(self.posts[-WINDOW:], dtype=np.int32)[::-1]
+        return posts, np.array(self.gains[-WINDOW:], dtype=np.float32)[::-1]
+
     def warmth(self, creator: Ints) -> tuple[Ints, npt.NDArray]:
         """The creators that they met among the last WINDOW events, and the sum of gains from each.
 

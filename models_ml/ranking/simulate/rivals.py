@@ -110,7 +110,7 @@ class Oracle:
 
 
 class Mixed:
-    """What a history comes from that is not ours: pages by chance, by what is liked, or by a good guess at what pleases.
+    """Whose histories are not ours: it shows what chance, or likes, or a good guess at what pleases gives it.
 
     `noise`: of the guess, beside pleasure, which is 0..1.
     """
