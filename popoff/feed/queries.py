@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -245,6 +245,23 @@ def vectors_of(post_ids: Sequence[int], model: str) -> dict[int, Vectors]:
             PostVector.vector.is_not(None),
         )
     ).all()
+    return dict(zip([row[0] for row in rows], _vectors([row[1] for row in rows]), strict=True))
+
+
+def centres(labels: Collection[str], model: str, newest: int = 50) -> dict[str, Vectors]:
+    """Category label -> the middle (DIMENSION,) of its newest posts; categories without posts are left out."""
+    wanted = sa.func.unnest(sa.cast(sorted(labels), sa.ARRAY(sa.Text))).table_valued("label").render_derived("wanted")
+    late = (
+        sa.select(PostVector.vector)
+        .where(PostVector.category == wanted.c.label, PostVector.model == model, PostVector.vector.is_not(None))
+        .order_by(PostVector.post_id.desc())
+        .limit(newest)
+        .correlate(wanted)
+        .lateral()
+    )
+    middle = sa.func.vector_send(sa.func.avg(late.c.vector))
+    statement = sa.select(wanted.c.label, middle).join(late, sa.true()).group_by(wanted.c.label)
+    rows = db.session.execute(statement).all()
     return dict(zip([row[0] for row in rows], _vectors([row[1] for row in rows]), strict=True))
 
 

@@ -36,7 +36,8 @@ OPENING_SIGNAL = 0.1
 FORGOTTEN_SHARE = 0.005
 TRACE = 1e-9
 
-# What an engagement says.
+# What an engagement says, and what somebody says of themselves.
+CHOSEN = 0.5
 SKIPPED, REPORTED, NOT_INTERESTED = -0.3, -0.6, -0.6
 WHOLE_MS = 30_000
 """Watching half a minute of a long video says as much as watching a short one whole."""

@@ -18,12 +18,14 @@ from models_ml.ranking.selection import select
 from popoff.adapters import jobs
 from popoff.adapters.insight import insight
 from popoff.feed import engine, queries, recent, rules
+from popoff.feed.categories import CATEGORIES, OTHER, short_name
 from popoff.feed.engine import NewPost, Visit
 from popoff.feed.models import OwedPost, PersonInterests, PostVector
 from popoff.feed.recent import Act, Recent
 from popoff.feed.rules import Cause, Reason, Vectors
 from popoff.kernel import clock
 from popoff.kernel.db import db
+from popoff.kernel.errors import Invalid
 from popoff.media.models import Post
 from popoff.social.queries import cards
 
@@ -87,7 +89,9 @@ def choose(
     rng = rng or np.random.default_rng()
     model = insight().model
     interests, met = queries.person(user_id, model)
-    visit = None if following_only else _visit(user_id, met, exclude, ranker)
+    # Who only said what they like is unknown to the model: it would show them what everybody gets.
+    only_chose = bool(interests) and not len(met)
+    visit = None if following_only or only_chose else _visit(user_id, met, exclude, ranker)
     per_author = batch_size if following_only else rules.PER_AUTHOR
     found = queries.candidates(
         user_id,
@@ -210,6 +214,24 @@ def learn(
     after = rules.observe(before, point, strength, post.category, elapsed=now - row.updated_at)
     row.vectors, row.groups = rules.pack(after)
     row.updated_at = now
+    db.session.flush()
+
+
+def choose_topics(user_id: int, labels: Sequence[str]) -> None:
+    """Somebody says what they like, so that their first page need not guess; what they do afterwards outweighs it.
+
+    `labels`: of CATEGORIES, or their short names. A topic that they are known to like already gains nothing, one that
+    no post is about yet is passed over. Raises Invalid (code `unknown_topic`).
+    """
+    known = {name: label for label in CATEGORIES if label != OTHER for name in (label, short_name(label))}
+    if unknown := [label for label in labels if label not in known]:
+        raise Invalid(f"There is no topic {unknown[0]!r}.", code="unknown_topic", field="topics")
+    row = _locked(user_id)
+    interests = rules.unpack(row.vectors, row.groups)
+    wanted = {known[label] for label in labels} - rules.preferences(interests).keys()
+    for label, centre in sorted(queries.centres(wanted, row.model).items()):
+        interests = rules.observe(interests, centre, rules.CHOSEN, label)
+    row.vectors, row.groups = rules.pack(interests)
     db.session.flush()
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Response
 from flask_restx import Namespace, Resource
-from pydantic import BaseModel, Field, RootModel
+from pydantic import AliasChoices, BaseModel, Field, RootModel
 
 from popoff.accounts import queries as accounts
 from popoff.accounts import service as account_service
 from popoff.blueprints.api.docs import Message, gives, refuses
+from popoff.feed import categories
 from popoff.feed import queries as feed
 from popoff.feed import service as feed_service
 from popoff.integrity import queries as integrity
@@ -45,6 +46,12 @@ class PageQuery(Input):
     cursor: str | None = Field(None, max_length=500, description="`next_cursor` of the page before.")
 
 
+class TopicsBody(Input):
+    topics: list[Annotated[str, Field(max_length=200)]] = Field(
+        max_length=20, validation_alias=AliasChoices("topics[]", "topics"), description="Labels of topics, or names."
+    )
+
+
 class DeleteBody(Input):
     password: str | None = Field(None, max_length=1000, description="When sent, it must be right.")
 
@@ -76,6 +83,15 @@ class Names(BaseModel):
 
 class Shares(RootModel[dict[str, float]]):
     """Category to share, 0 to 1, summing to 1."""
+
+
+class Topic(BaseModel):
+    label: str
+    name: str = Field(description="The label as people see it.")
+
+
+class Topics(BaseModel):
+    topics: list[Topic]
 
 
 class Everything(BaseModel):
@@ -168,6 +184,26 @@ class Preferences(Resource):
     def get(self) -> Response:
         """What the feed has learnt about you."""
         return json_response(feed.preferences(auth.me().user_id))
+
+
+@api.route("/topics/")
+class TopicsOfPosts(Resource):
+    @gives(api, Topics, "What posts are about.")
+    @signed_in
+    def get(self) -> Response:
+        """The topics that a newcomer may choose from."""
+        labels = [label for label in categories.CATEGORIES if label != categories.OTHER]
+        return json_response({"topics": [{"label": label, "name": categories.short_name(label)} for label in labels]})
+
+    @gives(api, Shares, "Category to share, the largest first.")
+    @refuses(api, s400="invalid, unknown_topic")
+    @signed_in
+    @takes(TopicsBody)
+    def post(self, body: TopicsBody) -> Response:
+        """Say what you like: the feed begins with it, and goes by what you do from then on."""
+        user_id = auth.me().user_id
+        feed_service.choose_topics(user_id, body.topics)
+        return json_response(feed.preferences(user_id))
 
 
 @api.route("/reset_user_engagement/")

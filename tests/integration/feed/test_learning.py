@@ -10,7 +10,7 @@ import pytest
 import config
 from popoff.adapters import insight as insight_module
 from popoff.adapters.insight import insight
-from popoff.feed import queries, rules
+from popoff.feed import categories, queries, rules
 from popoff.feed import service as feed
 from popoff.feed.categories import categorise
 from popoff.kernel import clock
@@ -168,3 +168,28 @@ def test_a_post_indexed_again_takes_the_new_vector(viewer: int) -> None:
     vector = insight().embed(["Pasta recipe"])[0]
     feed.index_post(post_id, vector, LABELS["food"], insight().model)
     np.testing.assert_allclose(queries.vectors_of([post_id], insight().model)[post_id], vector, atol=1e-6)
+
+
+def test_a_newcomer_who_says_what_they_like_begins_with_it(people: People, viewer: int) -> None:
+    offered = {topic["name"]: topic["label"] for topic in people.eve.get("/api/user/topics/").json["topics"]}
+    assert LABELS["food"] in offered.values()
+    shares = people.eve.post("/api/user/topics/", json={"topics": [LABELS["food"]]}).json
+    assert shares == {LABELS["food"]: pytest.approx(1)}
+    page = people.eve.get("/api/media/get_feed/?batch_size=5").json["feed"]
+    assert sum(item["description"] in CAPTIONS["food"] for item in page) >= 3
+    assert people.eve.post("/api/user/topics/", json={"topics": [LABELS["food"]]}).json == shares
+    refused = people.eve.post("/api/user/topics/", json={"topics": ["Weather"]})
+    assert (refused.status_code, refused.json["code"]) == (400, "unknown_topic")
+
+
+def test_what_one_does_outweighs_what_one_said(viewer: int) -> None:
+    feed.choose_topics(viewer, [categories.short_name(LABELS["sports"])])
+    for caption in CAPTIONS["music"][:2]:
+        enjoy(viewer, "ada", caption)
+    assert next(iter(queries.preferences(viewer))) == LABELS["music"]
+
+
+def test_a_topic_without_posts_is_passed_over(viewer: int) -> None:
+    absent = next(label for label in categories.CATEGORIES if label not in (*LABELS.values(), categories.OTHER))
+    feed.choose_topics(viewer, [absent])
+    assert queries.preferences(viewer) == {}
