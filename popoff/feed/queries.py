@@ -18,6 +18,7 @@ from popoff.feed.categories import OTHER
 from popoff.feed.models import DIMENSION, OwedPost, PersonInterests, PostVector, TrendingPost
 from popoff.feed.recent import Recent
 from popoff.feed.rules import Candidates, Cause, Interest, Source, Vectors
+from popoff.feed.unwanted import unwanted
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.media.models import Post
@@ -113,6 +114,7 @@ def _allowed(user_id: int, exclude: Iterable[int]) -> sa.CTE:
             Post.id != sa.all_(sa.cast(list(exclude), sa.ARRAY(sa.BigInteger))),
             sa.not_(watched.exists()),
             sa.not_(blocked_either_way(user_id, Post.user_id)),
+            sa.not_(unwanted(user_id)),
         )
         .cte("allowed")
         .prefix_with("NOT MATERIALIZED")

@@ -1,4 +1,4 @@
-"""`/post`: likes, comments, engagement, shares, reports."""
+"""`/post`: likes, comments, engagement, shares, reports, what one does not want to see."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, Field
 
 from popoff.blueprints.api.docs import Message, gives, refuses
 from popoff.feed import service as feed
-from popoff.feed import sessions
+from popoff.feed import sessions, wishes
 from popoff.moderation import service as moderation
 from popoff.social import queries as social
 from popoff.social import service
@@ -64,6 +64,11 @@ class ShareBody(Input):
 class ReportBody(Input):
     video_id: Id
     reason: str = Field(max_length=100_000, description="1 to 500 characters.")
+
+
+class NotInterestedBody(Input):
+    video_id: Id
+    undo: bool = Field(False, description="Take it back.")
 
 
 class CommentModel(BaseModel):
@@ -204,5 +209,23 @@ class ReportPost(Resource):
         user_id = auth.me().user_id
         if not moderation.report_post(user_id, body.video_id, body.reason):
             return message("You have already reported this video.")
+        wishes.dismiss(user_id, body.video_id)
         feed.learn(user_id, body.video_id, rejected=True)
         return message("Video reported successfully.", 201)
+
+
+@api.route("/not_interested/")
+class NotInterested(Resource):
+    @gives(api, Message, "Noted, or taken back; the same again changes nothing.")
+    @refuses(api, s400="invalid", s404="post_not_found")
+    @signed_in
+    @takes(NotInterestedBody)
+    def post(self, body: NotInterestedBody) -> Response:
+        """Say that a post is not for you: it is not shown to you again, and less of its kind is."""
+        user_id = auth.me().user_id
+        if body.undo:
+            wishes.take_back(user_id, body.video_id)
+            return message("This video may be shown to you again.")
+        if wishes.dismiss(user_id, body.video_id):
+            feed.learn(user_id, body.video_id, rejected=True)
+        return message("You will see less of this.")

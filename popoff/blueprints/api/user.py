@@ -1,4 +1,4 @@
-"""`/user`: follows, blocks, search, preferences, leaving, export."""
+"""`/user`: follows, blocks, mutes, search, preferences, leaving, export."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from popoff.blueprints.api.docs import Message, gives, refuses
 from popoff.feed import categories
 from popoff.feed import queries as feed
 from popoff.feed import service as feed_service
+from popoff.feed import wishes
+from popoff.feed.words import WORD_LENGTH
 from popoff.integrity import queries as integrity
 from popoff.kernel.errors import Invalid
 from popoff.media import queries as media
@@ -26,7 +28,7 @@ from popoff.web.access import signed_in
 from popoff.web.parsing import Input, takes, takes_query
 from popoff.web.responses import json_response, message
 
-api = Namespace("user", path="/user", description="Follows, blocks, search, preferences, one's own data.")
+api = Namespace("user", path="/user", description="Follows, blocks, mutes, search, preferences, one's own data.")
 
 
 class FollowBody(Input):
@@ -36,6 +38,12 @@ class FollowBody(Input):
 
 class UsernameBody(Input):
     username: str = Field(min_length=1, max_length=100)
+
+
+class WordBody(Input):
+    word: str = Field(
+        min_length=1, max_length=1000, description=f"A word or a phrase of 1 to {WORD_LENGTH} characters, # or not."
+    )
 
 
 class SearchQuery(Input):
@@ -81,6 +89,21 @@ class Names(BaseModel):
     accounts: list[Name]
 
 
+class MutedWordModel(BaseModel):
+    word: str = Field(description="In lower case, without #.")
+    muted_at: str
+
+
+class MutedCreatorModel(BaseModel):
+    username: str
+    muted_at: str
+
+
+class Mutes(BaseModel):
+    words: list[MutedWordModel]
+    creators: list[MutedCreatorModel]
+
+
 class Shares(RootModel[dict[str, float]]):
     """Category to share, 0 to 1, summing to 1."""
 
@@ -101,6 +124,9 @@ class Everything(BaseModel):
         description="Likes, shares, comments, views, follows, followers, blocks."
     )
     interests: dict[str, float] = Field(description="What the feed has learnt: category to share.")
+    wishes: dict[str, list[dict[str, Any]]] = Field(
+        description="Posts you are not interested in, words and creators you muted."
+    )
     reports: list[dict[str, Any]] = Field(description="Reports you filed, and what came of them.")
     money: dict[str, Any] = Field(description="Gifts, statements, payouts, payments, bank account.")
     fraud_reports: list[dict[str, Any]] = Field(description="Suspicions you reported, and what came of them.")
@@ -177,6 +203,63 @@ class Blocked(Resource):
         return json_response({"accounts": social.blocked_accounts(auth.me().user_id)})
 
 
+@api.route("/mutes/")
+class MutesOfMine(Resource):
+    @gives(api, Mutes, "The latest first.")
+    @signed_in
+    def get(self) -> Response:
+        """The words and creators that your feed leaves out."""
+        return json_response(wishes.mutes(auth.me().user_id))
+
+
+@api.route("/mute_word/")
+class MuteWord(Resource):
+    @gives(api, Message, "Muted; the same again changes nothing.")
+    @refuses(api, s400="invalid, invalid_word", s409="too_many_words")
+    @signed_in
+    @takes(WordBody)
+    def post(self, body: WordBody) -> Response:
+        """Leave posts out of your feed that have this word, or these words in a row, in caption or tags."""
+        added = wishes.mute_word(auth.me().user_id, body.word)
+        return message("Word muted successfully." if added else "Word already muted.")
+
+
+@api.route("/unmute_word/")
+class UnmuteWord(Resource):
+    @gives(api, Message, "Unmuted, or was not muted.")
+    @refuses(api, s400="invalid, invalid_word")
+    @signed_in
+    @takes(WordBody)
+    def post(self, body: WordBody) -> Response:
+        """Let posts with this word into your feed again."""
+        lifted = wishes.unmute_word(auth.me().user_id, body.word)
+        return message("Word unmuted successfully." if lifted else "Word was not muted.")
+
+
+@api.route("/mute_creator/")
+class MuteCreator(Resource):
+    @gives(api, Message, "Muted; the same again changes nothing.")
+    @refuses(api, s400="invalid, mute_self", s404="user_not_found")
+    @signed_in
+    @takes(UsernameBody)
+    def post(self, body: UsernameBody) -> Response:
+        """Leave somebody's posts out of your feed, and change nothing else between you; they are not told."""
+        added = wishes.mute_creator(auth.me().user_id, body.username)
+        return message("User muted successfully." if added else "User already muted.")
+
+
+@api.route("/unmute_creator/")
+class UnmuteCreator(Resource):
+    @gives(api, Message, "Unmuted, or was not muted.")
+    @refuses(api, s400="invalid", s404="user_not_found")
+    @signed_in
+    @takes(UsernameBody)
+    def post(self, body: UsernameBody) -> Response:
+        """Let somebody's posts into your feed again."""
+        lifted = wishes.unmute_creator(auth.me().user_id, body.username)
+        return message("User unmuted successfully." if lifted else "User was not muted.")
+
+
 @api.route("/get_preferences/")
 class Preferences(Resource):
     @gives(api, Shares, "Category to share, the largest first; empty without history.")
@@ -243,6 +326,7 @@ class Export(Resource):
                 "posts": media.export(user_id),
                 "activity": social.export(user_id),
                 "interests": feed.preferences(user_id),
+                "wishes": wishes.export(user_id),
                 "reports": moderation.export(user_id),
                 "money": rewards.export(user_id),
                 "fraud_reports": integrity.export(user_id),

@@ -166,6 +166,12 @@ REAL = [
     call("POST", "/post/update_posts_engagement/", json=VIDEO | {"watch_time": 3}),
     call("POST", "/post/share/", data=VIDEO),
     call("POST", "/post/report_video/", data=VIDEO | {"reason": "Spam"}),
+    call("POST", "/post/not_interested/", json=VIDEO),
+    call("GET", "/user/mutes/"),
+    call("POST", "/user/mute_word/", data={"word": "Pasta"}),
+    call("POST", "/user/unmute_word/", data={"word": "#!"}),
+    call("POST", "/user/mute_creator/", data={"username": "eve"}),
+    call("POST", "/user/unmute_creator/", data={"username": "eve"}),
     call("GET", "/media/get_feed/?batch_size=5"),
     call("GET", "/media/get_user_posts/?username=eve"),
     call("GET", "/media/post/"),
@@ -192,6 +198,8 @@ def test_real_answers_are_as_described(people: People, description: Description,
     people.ada.post("/api/post/add_comment/", data={"video_id": post_id, "comment": "First"})
     people.ada.post("/api/user/add_follower/", data={"username": "eve", "follow": "true"})
     people.ada.post("/api/user/block_user/", data={"username": people.bob.username})
+    people.ada.post("/api/user/mute_creator/", data={"username": people.carl.username})
+    people.ada.post("/api/user/mute_word/", data={"word": "Spam"})
     method, path, answer = send(people, post_id)
     assert answer.status_code < 500
     schema = description.schema_of(method, path, answer.status_code)

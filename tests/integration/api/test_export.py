@@ -23,6 +23,8 @@ def export(people: People) -> dict[str, object]:
     report = {"video_id": theirs, "watch_time": 5, "viewed_comments": True}
     ada.post("/api/post/update_posts_engagement/", json=report)
     ada.post("/api/post/report_video/", data={"video_id": theirs, "reason": "Spam"})
+    ada.post("/api/user/mute_word/", data={"word": "#Spam"})
+    ada.post("/api/user/mute_creator/", data={"username": "eve"})
     for name in ("eve", people.bob.username):
         ada.post("/api/user/add_follower/", data={"username": name})
     people.eve.post("/api/user/add_follower/", data={"username": "ada"})
@@ -65,6 +67,15 @@ def test_it_has_what_was_learnt_and_what_came_of_reports(export: dict[str, objec
     assert sum(export["interests"].values()) == pytest.approx(1)  # type: ignore[attr-defined]
     (report,) = export["reports"]  # type: ignore[misc]
     assert (report["reason"], report["state"]) == ("Spam", "dismissed")  # type: ignore[index]
+
+
+def test_it_has_what_one_does_not_want_to_see(export: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    wishes = export["wishes"]
+    assert [row["post_id"] for row in wishes["not_interested"]] == [row["post_id"] for row in export["reports"]]
+    assert ([row["word"] for row in wishes["words"]], [row["username"] for row in wishes["creators"]]) == (
+        ["spam"],
+        ["eve"],
+    )
 
 
 def test_it_has_nothing_that_others_wrote(export: dict[str, object]) -> None:

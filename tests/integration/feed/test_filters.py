@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from popoff.accounts.models import User
 from popoff.feed import service as feed
+from popoff.feed import wishes
 from popoff.kernel import clock
 from popoff.kernel.db import db
 from popoff.media import pipeline
@@ -37,21 +39,25 @@ class World:
         self.followed: set[str] = set()
         self.blocked: set[str] = set()
         self.away: set[str] = set()
+        self.muted: set[str] = set()
         self.posts: dict[int, str] = {}
+        self.captions: dict[int, str] = {}
         self.barred: set[int] = set()
         for name in ("viewer", *NAMES):
             for _ in range(self.dice.randint(0, 6)):
                 caption = self.dice.choice(CAPTIONS)
                 age = timedelta(hours=self.dice.uniform(0, 500))
-                self.posts[make_post(name, caption, age=age, indexed=self.dice.random() < 0.8)] = name
+                post_id = make_post(name, caption, age=age, indexed=self.dice.random() < 0.8)
+                self.posts[post_id], self.captions[post_id] = name, caption
         for post_id in self.posts:
             self._change_post(post_id)
         for name in NAMES:
             self._change_person(name)
+        self._mute()
 
     def _change_post(self, post_id: int) -> None:
         own = self.posts[post_id] == "viewer"
-        match self.dice.randrange(12):
+        match self.dice.randrange(14):
             case 0 | 1 if not own:
                 social.record_view(self.viewer, post_id, 5.0)
                 feed.learn(self.viewer, post_id, watch_ms=5000, liked=self.dice.random() < 0.5)
@@ -64,6 +70,13 @@ class World:
             case 5:
                 media.retry(post_id)
                 pipeline.note_failed(post_id, FailureCode.ENCODE_FAILED)
+            case 6 if not own:
+                wishes.dismiss(self.viewer, post_id)
+                feed.learn(self.viewer, post_id, rejected=True)
+            case 7 if not own:
+                wishes.dismiss(self.viewer, post_id)
+                wishes.take_back(self.viewer, post_id)
+                return
             case _:
                 return
         self.barred.add(post_id)
@@ -92,12 +105,23 @@ class World:
                 return
         self.blocked.add(name)
 
+    def _mute(self) -> None:
+        """Creators, and words of captions."""
+        for name in NAMES:
+            if name not in self.blocked | self.away and self.dice.random() < 0.2:
+                wishes.mute_creator(self.viewer, name)
+                self.muted.add(name)
+        for word in self.dice.sample(["guitar", "#pasta", "Cat", "GOAL", "recipe goals"], k=2):
+            wishes.mute_word(self.viewer, word)
+            pattern = re.compile(rf"\b{word.lstrip('#')}\b", re.IGNORECASE)
+            self.barred |= {post for post, caption in self.captions.items() if pattern.search(caption)}
+
     def _mark(self, name: str, **values: object) -> None:
         db.session.execute(sa.update(User).where(User.id == self.ids[name]).values(**values))
 
     def allowed(self, excluded: Sequence[int], *, following_only: bool = False) -> set[int]:
         authors = self.followed if following_only else set(NAMES)
-        authors = authors - self.blocked - self.away
+        authors = authors - self.blocked - self.away - self.muted
         return {post for post, name in self.posts.items() if name in authors} - self.barred - set(excluded)
 
 
