@@ -30,7 +30,7 @@ def snapshot() -> None:
     Two at once write two snapshots, and the later one is served.
     """
     models = config.current().models_folder
-    if not engine.is_due(models, time.time()):
+    if not engine.is_due(models, clock.timestamp()):
         return
     started, now = time.monotonic(), clock.now()
     events, items = history.events(now, transaction), history.items(transaction)

@@ -207,9 +207,9 @@ class ReportPost(Resource):
     def post(self, body: ReportBody) -> Response:
         """Report a post to the moderators."""
         user_id = auth.me().user_id
+        wishes.dismiss(user_id, body.video_id)  # first: this report may be the one that hides it
         if not moderation.report_post(user_id, body.video_id, body.reason):
             return message("You have already reported this video.")
-        wishes.dismiss(user_id, body.video_id)
         feed.learn(user_id, body.video_id, rejected=True)
         return message("Video reported successfully.", 201)
 
