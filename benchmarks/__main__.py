@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("feed_growth", "gifts", "audit_verify", "period_close")
+BENCHMARKS = ("feed_growth", "gifts", "audit_verify", "period_close", "recommend")
 
 
 def main() -> int:

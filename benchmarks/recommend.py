@@ -32,6 +32,8 @@ TARGET_MS = 3.0
 PLACES, EVENTS, TOPICS, WORDS = 20, 60, 50, 40
 """Posts of a page, events of a person, topics, and words of each topic."""
 AT_ONCE = 100
+SCHOOL = 300, 3000
+"""People and posts that a ranker learns from, at most."""
 START, DAY = 1_750_000_000.0, 86400.0
 DAYS = 20
 
@@ -82,9 +84,9 @@ def draw(people: int, posts: int, seed: int = 0) -> Drawn:
     return Drawn(events.sort_values("ts", ignore_index=True), items)
 
 
-def trained() -> Ranker:
-    """A ranker of full size, of a small platform."""
-    small = draw(400, 3000, seed=1)
+def trained(people: int, posts: int) -> Ranker:
+    """A ranker of full size, of a platform that is no larger than it needs."""
+    small = draw(min(people, SCHOOL[0]), min(posts, SCHOOL[1]), seed=1)
     return FeedModel().fit(small.events, small.items).ranker
 
 
@@ -93,7 +95,7 @@ def run(people: int, posts: int, rounds: int, results: Path | None) -> float:
     drawn = draw(people, posts)
     rival = baseline("item-kNN").fit(drawn.events, drawn.items)
     with tempfile.TemporaryDirectory(prefix="popoff-bench-") as folder:
-        FeedModel().fit(drawn.events, drawn.items, trained()).save(folder + "/feed")
+        FeedModel().fit(drawn.events, drawn.items, trained(people, posts)).save(folder + "/feed")
         load = statistics.median(harness.measure(lambda: FeedModel.load(folder + "/feed")).wall for _ in range(5))
         feed = FeedModel.load(folder + "/feed")
         asked = np.random.default_rng(2).permutation(people)[:AT_ONCE].tolist()
