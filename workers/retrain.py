@@ -12,7 +12,7 @@ import structlog
 
 from models_ml import registry, retrain
 from models_ml.engagement import NEEDS, Unusable, train
-from models_ml.registry import Refused
+from models_ml.registry import Needs, Refused
 from models_ml.retrain import Verdict
 from popoff.audit import queries as log_of
 from popoff.audit import service as audit
@@ -23,7 +23,9 @@ from workers.base import transaction
 
 log = structlog.get_logger()
 
-PROMOTED, REFUSED = "scoring.model_promoted", "scoring.model_refused"
+ROOM = "scoring"
+PROMOTED, REFUSED = "model_promoted", "model_refused"
+"""What happened, in the room of the model (`scoring.model_promoted`)."""
 FRESH = timedelta(days=7)
 """What happened in the last days is kept from the candidate: on it, it is compared with the model in use."""
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -62,23 +64,22 @@ def learn_engagement() -> None:
         settle(verdict)
 
 
-def note_in_use() -> None:
+def note_in_use(model: str = engagement.MODEL, needs: Needs = NEEDS, room: str = ROOM) -> None:
     """Write into the audit log what of our own is in use, where that is not what it tells: the last run was cut short
     between the change and its entry, or somebody changed it by hand."""
     own, _ = models.stores()
     try:
-        version = registry.load_version(engagement.MODEL, registry.in_use(engagement.MODEL, (own,)), own, NEEDS).version
+        version = registry.load_version(model, registry.in_use(model, (own,)), own, needs).version
     except Refused:
         return
+    action = f"{room}.{PROMOTED}"
     with transaction():
-        told, _ = log_of.page(action=PROMOTED, limit=1)
+        told, _ = log_of.page(action=action, limit=1)
         if [entry.subject for entry in told] != [version]:
-            audit.record(
-                PROMOTED, actor=None, subject=version, data={"model": engagement.MODEL, "outcome": "found_in_use"}
-            )
+            audit.record(action, actor=None, subject=version, data={"model": model, "outcome": "found_in_use"})
 
 
-def settle(verdict: Verdict) -> None:
+def settle(verdict: Verdict, needs: Needs = NEEDS, room: str = ROOM) -> None:
     """Write the verdict into the audit log, and put the candidate in use when it is for that.
 
     A change that fails leaves no entry. One whose entry fails to be committed stays, and the next run writes its entry
@@ -87,7 +88,7 @@ def settle(verdict: Verdict) -> None:
     own, _ = models.stores()
     with transaction():
         audit.record(
-            PROMOTED if verdict.promoted else REFUSED,
+            f"{room}.{PROMOTED if verdict.promoted else REFUSED}",
             actor=None,
             subject=verdict.candidate,
             data={
@@ -102,7 +103,7 @@ def settle(verdict: Verdict) -> None:
             },
         )
         if verdict.promoted:
-            registry.promote(verdict.model, verdict.candidate, own, NEEDS)
+            registry.promote(verdict.model, verdict.candidate, own, needs)
     log.info("model_considered", model=verdict.model, candidate=verdict.candidate, reason=verdict.reason)
 
 

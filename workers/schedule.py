@@ -33,6 +33,7 @@ RECURRING: dict[str, timedelta] = {
     "feed.trending": timedelta(seconds=30),
     "feed.snapshot": timedelta(minutes=1),
     "feed.tally": timedelta(days=1),
+    "feed.retrain": timedelta(days=7),
     "scoring.rescore_moved": timedelta(minutes=2),
     "scoring.watch_again": timedelta(minutes=10),
     "media.expire_uploads": timedelta(minutes=15),

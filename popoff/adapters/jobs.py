@@ -58,6 +58,7 @@ JOBS: dict[str, JobSpec] = {
     "feed.trending": JobSpec("workers.feed:refresh_trending"),
     "feed.snapshot": JobSpec("workers.feed:snapshot", timeout=3600),
     "feed.tally": JobSpec("workers.feed:tally", timeout=3600),
+    "feed.retrain": JobSpec("workers.ranking:run", timeout=7200),
     "audit.checkpoint": JobSpec("workers.audit:checkpoint"),
     "audit.inspect": JobSpec("workers.audit:inspect", timeout=7200),
     "integrity.scan": JobSpec("workers.integrity:scan", timeout=1800),

@@ -24,6 +24,7 @@ def feed() -> None:
 
 
 feed.add_command(feed_trials.experiment)
+feed.add_command(feed_trials.evaluate)
 
 
 @feed.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +12,12 @@ from popoff.commands.base import platform, say
 from popoff.feed import experiments
 from popoff.feed.models import Experiment
 from popoff.feed.trials import MEASURES, Arm, Estimate, Results
+from popoff.kernel import clock
 from popoff.kernel.clock import rfc3339
 from popoff.web.transaction import transaction
+
+if TYPE_CHECKING:
+    from models_ml.ranking.contest import Contest
 
 
 @click.group()
@@ -54,6 +59,35 @@ def show(name: str | None) -> None:
         lines = results_table(chosen, experiments.results(chosen))
     for line in lines:
         say(line)
+
+
+@click.command()
+def evaluate() -> None:
+    """Compare the ranker in use with the one before, the plain rule, and what is popular, on the last day."""
+    from popoff.feed import evaluation  # with the models, which take a second
+
+    with platform():
+        try:
+            found, names = evaluation.evaluate(clock.now(), transaction)
+        except evaluation.TooLittle as reason:
+            raise click.ClickException(f"There is too little to go by. {reason}") from None
+    for line in contest_table(found, names):
+        say(line)
+
+
+def contest_table(found: Contest, names: Mapping[str, str]) -> Sequence[str]:
+    """What each order did on the last day, as lines of text."""
+    explored = f"{len(found.explored)} places that explored"
+    lines = [
+        f"{len(found.people)} choices of the last day, {explored}; means with 95 % intervals over people",
+        f"{'':<44}{'NDCG@10':<26}{'HR@10':<26}{'worth of a place (IPS)':<30}self-normalised",
+    ]
+    for name, what in names.items():
+        worth = found.off_policy(name)
+        told = [sure(worth.plain), sure(worth.normalised)] if worth.is_telling else ["too few places", ""]
+        figures = f"{sure(found.ndcg(name)):<26}{sure(found.hits(name)):<26}{told[0]:<30}{told[1]}"
+        lines.append(f"{f'{name} ({what})':<44}{figures}".rstrip())
+    return lines
 
 
 def results_table(experiment: Experiment, found: Results) -> Sequence[str]:

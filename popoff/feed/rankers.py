@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from models_ml.ranking.ranker import Ranker
 
 MODEL = "ranking"
-PROMOTED, REFUSED = "feed.ranker_promoted", "feed.ranker_refused"
-"""What the audit log calls the decisions about a ranker that was learnt here."""
+PROMOTED = "feed.model_promoted"
+"""What the audit log calls it when a ranker that was learnt here comes into use."""
 
 
 def stores() -> tuple[Path, Path]:
