@@ -51,7 +51,7 @@ class Drawn:
 def draw(people: int, posts: int, seed: int = 0) -> Drawn:
     """A platform with as many events of each person, in order of time."""
     chance = np.random.default_rng(seed)
-    topic = chance.integers(0, TOPICS, posts)
+    topic = chance.permutation(np.arange(posts) % TOPICS)
     fame = chance.pareto(1.2, posts) + 1
     fond = chance.integers(0, TOPICS, (people, 3))
     person = np.repeat(np.arange(people), EVENTS)
