@@ -42,12 +42,16 @@ class Rules:
 
 @dataclass(frozen=True, eq=False)
 class Offer:
-    """Candidates, all arrays (n,): score, creator and topic (NOBODY where unknown), and if owed an audience."""
+    """Candidates, all arrays (n,): score, creator and topic (NOBODY where unknown), and if owed an audience.
+
+    `spared`: the part of its places that the topic of each loses for this person, 0..1; nothing where it is None.
+    """
 
     scores: npt.NDArray[np.floating]
     creators: Integers
     topics: Integers
     owed: npt.NDArray[np.bool_]
+    spared: npt.NDArray[np.floating] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -80,7 +84,7 @@ def select(offer: Offer, places: int, rules: Rules, chance: np.random.Generator,
     size = max(0, min(places, len(offer)))
     if size == 0:
         return Page(np.zeros(0, dtype=np.int64), ())
-    page = _Choice(offer, rules.per_creator, math.ceil(rules.topic_share * size))
+    page = _Choice(offer, rules.per_creator, _topic_places(offer, rules.topic_share * size))
     pools = _explore(page, offer, min(int(rules.explore * size + chance.random()), size), rules.pool, chance)
     order = np.argsort(-offer.scores, kind="stable")
     if rules.temperature > 0:
@@ -95,10 +99,17 @@ def select(offer: Offer, places: int, rules: Rules, chance: np.random.Generator,
     return Page(np.array(rows, dtype=np.int64), [pools.get(row) for row in rows])
 
 
+def _topic_places(offer: Offer, places: float) -> list[int]:
+    """For each row the places that its topic may have: `places`, rounded up, and rounded down where it loses some."""
+    if offer.spared is None:
+        return [math.ceil(places)] * len(offer)
+    return np.where(offer.spared > 0, places * (1.0 - offer.spared), math.ceil(places)).astype(int).tolist()
+
+
 class _Choice:
     """Rows chosen so far, within what one creator and one topic may have."""
 
-    def __init__(self, offer: Offer, per_creator: int, per_topic: int) -> None:
+    def __init__(self, offer: Offer, per_creator: int, per_topic: Sequence[int]) -> None:
         self.chosen: list[int] = []
         self._creator, self._topic = offer.creators.tolist(), offer.topics.tolist()
         self._per_creator, self._per_topic = per_creator, per_topic
@@ -124,7 +135,7 @@ class _Choice:
 
     def admits(self, row: int) -> bool:
         topic = self._topic[row]
-        return self._creator_has_room(row) and (topic == NOBODY or self._topics[topic] < self._per_topic)
+        return self._creator_has_room(row) and (topic == NOBODY or self._topics[topic] < self._per_topic[row])
 
     def _creator_has_room(self, row: int) -> bool:
         creator = self._creator[row]

@@ -14,6 +14,7 @@ from sqlalchemy import orm
 from popoff.accounts.models import User
 from popoff.accounts.queries import is_visible
 from popoff.feed import recent, rules
+from popoff.feed.aversion import Rejection
 from popoff.feed.categories import OTHER
 from popoff.feed.models import DIMENSION, OwedPost, PersonInterests, PostVector, TrendingPost
 from popoff.feed.recent import Recent
@@ -248,6 +249,22 @@ def vectors_of(post_ids: Sequence[int], model: str) -> dict[int, Vectors]:
         )
     ).all()
     return dict(zip([row[0] for row in rows], _vectors([row[1] for row in rows]), strict=True))
+
+
+def rejections(met: Recent, model: str) -> list[Rejection]:
+    """What a person turned down of what they met last, as far as it has words."""
+    since = recent.rejected(met)
+    if not since:
+        return []
+    rows = db.session.execute(
+        sa.select(PostVector.post_id, PostVector.category, sa.func.vector_send(PostVector.vector)).where(
+            PostVector.post_id == sa.any_(sa.cast(list(since), sa.ARRAY(sa.BigInteger))),
+            PostVector.model == model,
+            PostVector.vector.is_not(None),
+        )
+    ).all()
+    vectors = _vectors([row[2] for row in rows])
+    return [Rejection(vector, row.category, since[row.post_id]) for row, vector in zip(rows, vectors, strict=True)]
 
 
 def centres(labels: Collection[str], model: str, newest: int = 50) -> dict[str, Vectors]:

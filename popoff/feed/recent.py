@@ -41,16 +41,19 @@ def unpack(packed: bytes) -> Recent:
 
 
 def note(packed: bytes, post_id: int, at: float, *, watch_ms: int = 0, duration_ms: int = 0, acts: Act) -> bytes:
-    """The same with one more event. A post that is there keeps its place, and what was done with it adds up."""
+    """The same with one more event. A post that is there keeps its place, and what was done with it adds up; one that
+    is turned down now is the latest that was met."""
     records = unpack(packed)
-    same = np.flatnonzero(records["post_id"] == post_id)
-    if len(same):
-        records = records.copy()
-        records["watch_ms"][same] += watch_ms
-        records["acts"][same] |= int(acts)
-    else:
-        fresh = np.array([(post_id, at, watch_ms, duration_ms, int(acts))], dtype=RECORD)
-        records = np.concatenate([records, fresh])[-KEPT:]
+    same = records["post_id"] == post_id
+    fresh = np.array([(post_id, at, watch_ms, duration_ms, int(acts))], dtype=RECORD)
+    if not same.any():
+        return np.concatenate([records, fresh])[-KEPT:].tobytes()
+    records = records.copy()
+    records["watch_ms"][same] += watch_ms
+    records["acts"][same] |= int(acts)
+    if acts & Act.REJECTED:
+        records["at"][same] = at
+        records = np.concatenate([records[~same], records[same]])
     return records.tobytes()
 
 
@@ -61,10 +64,10 @@ def undo(packed: bytes, post_id: int, acts: Act) -> bytes:
     return records.tobytes()
 
 
-def rejected(records: Recent, within: int) -> list[int]:
-    """The posts rejected among the last `within` records, the latest first."""
-    late = records[-within:][::-1]
-    return [int(post_id) for post_id in late["post_id"][(late["acts"] & int(Act.REJECTED)) != 0]]
+def rejected(records: Recent) -> dict[int, int]:
+    """The posts turned down, the latest first -> how many posts were met since."""
+    turned_down = (records["acts"][::-1] & int(Act.REJECTED)) != 0
+    return {int(records["post_id"][-1 - since]): since for since in np.flatnonzero(turned_down).tolist()}
 
 
 def liked(record: np.void) -> bool:

@@ -331,11 +331,11 @@ def relearnt(ranked: Ranked, candidates: Candidates, log_odds: npt.NDArray[np.fl
     return replace(ranked, rank_score=np.where(np.isnan(log_odds), ranked.rank_score, learnt))
 
 
-def offer(candidates: Candidates, ranked: Ranked) -> Offer:
-    """What pages are selected from; what is in no category is of no topic."""
+def offer(candidates: Candidates, ranked: Ranked, spared: Floats | None = None) -> Offer:
+    """What pages are selected from; what is in no category is of no topic. `spared`: see `aversion.spared`."""
     labels, topics = np.unique(np.array(candidates.categories, dtype=object).astype(str), return_inverse=True)
     topics = np.where(labels[topics] == OTHER, NOBODY, topics) if len(labels) else topics
-    return Offer(ranked.rank_score, candidates.author_ids, topics, owed(candidates))
+    return Offer(ranked.rank_score, candidates.author_ids, topics, owed(candidates), spared)
 
 
 def selection(per_author: int, following_only: bool) -> Rules:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from models_ml.ranking.selection import select
 from popoff.adapters import jobs
 from popoff.adapters.insight import insight
-from popoff.feed import engine, queries, recent, rules
+from popoff.feed import aversion, engine, queries, recent, rules
 from popoff.feed.categories import CATEGORIES, OTHER, short_name
 from popoff.feed.engine import NewPost, Visit
 from popoff.feed.models import OwedPost, PersonInterests, PostVector
@@ -106,7 +106,10 @@ def choose(
     ranked = rules.rank(found, interests)
     if visit:
         ranked = rules.relearnt(ranked, found, visit.log_odds(found.post_ids.tolist()), USUAL)
-    chosen = select(rules.offer(found, ranked), batch_size, rules.selection(per_author, following_only), rng)
+    turned_down = queries.rejections(met, model)
+    ranked = aversion.lowered(ranked, found, turned_down)
+    offer = rules.offer(found, ranked, aversion.spared(found, turned_down) if turned_down else None)
+    chosen = select(offer, batch_size, rules.selection(per_author, following_only), rng)
     rows = chosen.rows.tolist()
     causes = _causes(user_id, visit, met, found.post_ids[chosen.rows].tolist())
     places = [
@@ -237,9 +240,18 @@ def choose_topics(user_id: int, labels: Sequence[str]) -> None:
 
 def unlearn_like(user_id: int, post_id: int) -> None:
     """A like was taken back: what was watched stays, the like no longer speaks for the post."""
+    _unlearn(user_id, post_id, Act.LIKED)
+
+
+def unlearn_rejection(user_id: int, post_id: int) -> None:
+    """A post is welcome after all, and so is what is like it."""
+    _unlearn(user_id, post_id, Act.REJECTED)
+
+
+def _unlearn(user_id: int, post_id: int, act: Act) -> None:
     row = db.session.get(PersonInterests, user_id, with_for_update=True, populate_existing=True)
     if row is not None:
-        row.recent = recent.undo(row.recent, post_id, Act.LIKED)
+        row.recent = recent.undo(row.recent, post_id, act)
         db.session.flush()
 
 

@@ -224,7 +224,8 @@ class NotInterested(Resource):
         """Say that a post is not for you: it is not shown to you again, and less of its kind is."""
         user_id = auth.me().user_id
         if body.undo:
-            wishes.take_back(user_id, body.video_id)
+            if wishes.take_back(user_id, body.video_id):
+                feed.unlearn_rejection(user_id, body.video_id)
             return message("This video may be shown to you again.")
         if wishes.dismiss(user_id, body.video_id):
             feed.learn(user_id, body.video_id, rejected=True)

@@ -11,10 +11,9 @@ from pydantic import AliasChoices, BaseModel, Field, RootModel
 from popoff.accounts import queries as accounts
 from popoff.accounts import service as account_service
 from popoff.blueprints.api.docs import Message, gives, refuses
-from popoff.feed import categories
+from popoff.feed import categories, wishes
 from popoff.feed import queries as feed
 from popoff.feed import service as feed_service
-from popoff.feed import wishes
 from popoff.feed.words import WORD_LENGTH
 from popoff.integrity import queries as integrity
 from popoff.kernel.errors import Invalid

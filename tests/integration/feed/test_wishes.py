@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import timedelta
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
@@ -63,6 +64,27 @@ def test_it_teaches_the_feed_once(people: People) -> None:
     music = next(label for label in shares[0] if label.startswith("Music"))
     assert shares[0][music] > shares[1][music]
     assert shares[1] == pytest.approx(shares[2], rel=1e-6)
+
+
+@pytest.mark.parametrize("path", ["not_interested", "report_video"])
+def test_the_next_pages_have_less_of_the_topic(people: People, path: str) -> None:
+    songs = [make_post(people[f"singer{n}"].username, "A song on my guitar") for n in range(8)]
+    for n in range(8):
+        make_post(people[f"cook{n}"].username, "Pasta recipe, cooking at home")
+    for post_id in songs[:3]:
+        people.eve.post("/api/post/like/", json={"video_id": post_id, "like": True})
+
+    def share() -> float:
+        pages = [people.eve.get("/api/media/get_feed/?batch_size=5").json["feed"] for _ in range(6)]
+        return float(np.mean([item["description"] == GUITAR for page in pages for item in page]))
+
+    before = share()
+    people.eve.post(f"/api/post/{path}/", json={"video_id": songs[7], "reason": "Spam"})
+    after = share()
+    assert before > 0.4
+    assert after == 0
+    people.eve.post("/api/post/not_interested/", json={"video_id": songs[7], "undo": True})
+    assert share() > 0.2
 
 
 def test_a_post_one_reported_is_not_shown_again(people: People) -> None:

@@ -34,12 +34,23 @@ def test_the_newest_are_kept_in_order(post_ids: list[int]) -> None:
     assert recent.unpack(packed)["post_id"].tolist() == post_ids[-recent.KEPT :]
 
 
-def test_rejected_posts_are_told_the_latest_first() -> None:
+def test_rejected_posts_are_told_with_what_was_met_since() -> None:
     packed = b""
     for post_id, acts in ((1, Act.REJECTED), (2, Act.LIKED), (3, Act.REJECTED), (4, Act.NONE)):
         packed = recent.note(packed, post_id, float(post_id), acts=acts)
-    assert recent.rejected(recent.unpack(packed), 10) == [3, 1]
-    assert recent.rejected(recent.unpack(packed), 2) == [3]
+    assert list(recent.rejected(recent.unpack(packed)).items()) == [(3, 1), (1, 3)]
+    assert recent.rejected(recent.unpack(b"")) == {}
+
+
+def test_a_post_turned_down_now_is_the_latest_met_and_keeps_what_was_done_with_it() -> None:
+    packed = b""
+    for post_id in (1, 2, 3):
+        packed = recent.note(packed, post_id, float(post_id), watch_ms=1000, acts=Act.LIKED)
+    packed = recent.note(packed, 2, 9.0, acts=Act.REJECTED)
+    records = recent.unpack(packed)
+    assert records["post_id"].tolist() == [1, 3, 2]
+    assert (records[-1]["at"], records[-1]["watch_ms"], records[-1]["acts"]) == (9.0, 1000, Act.LIKED | Act.REJECTED)
+    assert recent.rejected(recent.unpack(recent.undo(packed, 2, Act.REJECTED))) == {}
 
 
 def test_acts_are_told_by_name() -> None:

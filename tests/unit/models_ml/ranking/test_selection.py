@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -113,6 +114,19 @@ def test_creators_who_are_not_known_are_not_one() -> None:
 def test_a_topic_fills_no_page_while_others_are_left() -> None:
     topics = [FOOD] * 30 + [PETS] * 10
     assert Counter(topics[row] for row in rows(offer(np.arange(40, 0, -1), topics=topics), 5)) == {FOOD: 3, PETS: 2}
+
+
+@pytest.mark.parametrize(("lost", "left"), [(0.0, 6), (0.1, 5), (0.5, 3), (0.9, 0), (1.0, 0)])
+def test_a_topic_that_loses_places_has_fewer(lost: float, left: int) -> None:
+    candidates = offer(np.arange(40, 0, -1), topics=[FOOD] * 20 + [NOBODY] * 20)
+    spared = replace(candidates, spared=np.where(candidates.topics == FOOD, lost, 0.0))
+    assert sum(row < 20 for row in rows(spared, 10)) == left
+
+
+def test_a_topic_without_places_fills_the_page_when_alone_and_explores_nothing() -> None:
+    alone = replace(offer([2, 1], topics=[FOOD, FOOD], owed=[0, 1]), spared=np.ones(2))
+    shown = page(alone, 2, Rules(explore=1.0))
+    assert (shown.rows.tolist(), shown.explored.any()) == ([0, 1], False)
 
 
 def test_what_is_of_no_topic_is_not_one() -> None:
