@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models_ml.ranking.candidates import Visit
+from models_ml.ranking.candidates import SPANS, Visit
 from models_ml.ranking.candidates.pool import SOURCES
 from models_ml.ranking.memory import Memory
-from models_ml.ranking.people import LIKED, WINDOW
+from models_ml.ranking.people import WINDOW
 from models_ml.ranking.tables import NOBODY, Ints, products
 from models_ml.ranking.trends import HALF_LIVES, HOUR
 
 PAIRS = ("next", "near", "lift", "taste", "topic")
-SPANS = {"lately": 0.8, "long": 0.97}
-"""What each event counts for against the one after it, in what a person leans to of late, and in the long run."""
 MOOD = 5
 """The latest events whose mean gain tells how well it goes."""
 NAMES = (
@@ -134,9 +132,8 @@ def _leaning(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     The sum over events of fading x (gain - LIKED) x cosine, and of fading x cosine: products with two vectors that
     stand for all events, so that the cost does not grow with them.
     """
-    met, gains = visit.person.latest()
-    fading = np.stack([fade ** np.arange(len(met)) for fade in SPANS.values()])
-    weights = np.concatenate([fading * (gains - LIKED), fading]).astype(np.float32)
+    met, leanings = visit.leanings
+    weights = np.concatenate([leanings, visit.fading(len(met))])
     return [
         row for space in (memory.taste, memory.topic) for row in products(products(weights, space[met].T), space[posts])
     ]

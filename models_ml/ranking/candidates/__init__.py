@@ -15,6 +15,8 @@ HISTORY = 20
 FADING = 0.8
 """What each of them counts for against the one after it."""
 
+SPANS = {"lately": 0.8, "long": 0.97}
+"""What each event counts for against the one after it, in what a person leans to of late, and in the long run."""
 LONG_AGO = 30 * 86400.0
 """When a newcomer is taken to have liked posts of the topics that they chose, in seconds before now."""
 
@@ -43,3 +45,15 @@ class Visit:
     def importance(self) -> npt.NDArray[np.float32]:
         """What each of the liked posts counts for, shape (liked,)."""
         return (FADING ** np.arange(len(self.liked)) * self.gains).astype(np.float32)
+
+    @property
+    def leanings(self) -> tuple[Ints, npt.NDArray[np.float32]]:
+        """The posts of all events that are remembered, shape (met,), and what each of them says for others like it, by
+        SPANS, shape (spans, met): how much better than indifferent it was, fading."""
+        met, gains = self.person.latest()
+        return met, (self.fading(len(met)) * (gains - LIKED)).astype(np.float32)
+
+    @staticmethod
+    def fading(number: int) -> npt.NDArray[np.float32]:
+        """What so many events count for, latest first, by SPANS, shape (spans, number)."""
+        return np.stack([fade ** np.arange(number) for fade in SPANS.values()]).astype(np.float32)

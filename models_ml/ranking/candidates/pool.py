@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models_ml.ranking.candidates import Visit, cowatch, creators, fresh, interests, peers, text, trending
+from models_ml.ranking.candidates import Visit, cowatch, creators, fresh, interests, peers, shelf, text, trending
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.tables import NOBODY, Ints, distinct
 
@@ -25,6 +25,7 @@ SOURCES = (
     Source("creators", creators.followed, 40),
     Source("trending", trending.popular, 600),
     Source("fresh", fresh.owed, 20),
+    Source("shelf", shelf.fitting, 80),
 )
 
 
