@@ -1,4 +1,4 @@
-"""`python -m models_ml.train quality|engagement|anomaly [--help]`: train a model, write its card, put it in use."""
+"""`python -m models_ml.train quality|engagement|anomaly|ranking [--help]`: train a model, write its card, use it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-MODELS = ("quality", "engagement", "anomaly")
+MODELS = ("quality", "engagement", "anomaly", "ranking")
 
 
 def main(arguments: Sequence[str]) -> int:

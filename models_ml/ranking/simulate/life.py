@@ -132,7 +132,7 @@ class _Life:
             return now
         self.since[person] = 0
         fitting = np.flatnonzero(np.isin(town.topic[:known], town.topics_of(person, day)))
-        posts = self.chance.choice(fitting, FOUND, replace=False)
+        posts = self.chance.permutation(fitting)[:FOUND]
         return self._told(session, posts, look(town, person, posts, day, np.inf, self.chance), now, -1)
 
     def _offered(self, person: int, places: int, now: float) -> Ints:
