@@ -13,6 +13,7 @@ from popoff.accounts import service as account_service
 from popoff.adapters import jobs
 from popoff.adapters.storage import store
 from popoff.feed import service as feed
+from popoff.feed import sessions
 from popoff.kernel import clock
 from popoff.media import queries as media
 from popoff.media import service as media_service
@@ -73,6 +74,7 @@ def purge_account(user_id: int) -> None:
         media_service.purge_person(user_id)
         moderation.forget(user_id)
         feed.reset(user_id)
+        sessions.forget(user_id)
         social.forget(user_id)
         account_service.erase(user)
 

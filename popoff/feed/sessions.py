@@ -19,6 +19,7 @@ from popoff.feed import experiments, service
 from popoff.feed.models import Impression
 from popoff.feed.service import Page
 from popoff.kernel import clock
+from popoff.kernel.clock import rfc3339
 from popoff.kernel.db import db
 from popoff.kernel.errors import Invalid
 from popoff.kernel.paging import decode_cursor, encode_cursor
@@ -128,6 +129,24 @@ def tally() -> None:
     """Impressions that are too old to be learnt from become numbers: in one statement, so that none counts twice."""
     db.session.execute(sa.text("SET LOCAL statement_timeout = 0"))
     db.session.execute(sa.text(_TALLY), {"before": clock.now() - KEPT})
+
+
+def export(user_id: int) -> list[dict[str, Any]]:
+    """What was shown to a person of late, the latest first."""
+    rows = db.session.execute(
+        sa.select(Impression.post_id, Impression.source, Impression.served_at, Impression.seen_at)
+        .where(Impression.user_id == user_id)
+        .order_by(Impression.served_at.desc(), Impression.position)
+    )
+    return [
+        {
+            "post_id": row.post_id,
+            "source": row.source,
+            "served_at": rfc3339(row.served_at),
+            "seen_at": rfc3339(row.seen_at) if row.seen_at else None,
+        }
+        for row in rows
+    ]
 
 
 def forget(user_id: int) -> None:

@@ -1,4 +1,4 @@
-"""`/post`: likes, comments, engagement, shares, reports, what one does not want to see."""
+"""`/post`: likes, comments, engagement, shares, reports, what one does not want to see, and reach."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from flask import Response
 from flask_restx import Namespace, Resource
 from pydantic import AliasChoices, BaseModel, Field
 
+from popoff.accounts.rules import Permission, permits
 from popoff.blueprints.api.docs import Message, gives, refuses
+from popoff.feed import reach, sessions, wishes
 from popoff.feed import service as feed
-from popoff.feed import sessions, wishes
 from popoff.moderation import service as moderation
 from popoff.social import queries as social
 from popoff.social import service
@@ -71,6 +72,10 @@ class NotInterestedBody(Input):
     undo: bool = Field(False, description="Take it back.")
 
 
+class ReachQuery(Input):
+    video_id: Id
+
+
 class CommentModel(BaseModel):
     id: int
     user: str
@@ -93,6 +98,42 @@ class Seen(Message):
 
 class Counted(Message):
     watch_time: float = Field(description="Seconds that counted.")
+
+
+class Source(BaseModel):
+    source: str = Field(description="interest, watched, following, popular, fresh or explore.")
+    sentence: str = Field(description="The same for people.")
+    served: int = Field(description="How often the feed offered it for this reason.")
+    seen: int = Field(description="How often somebody then had it before their eyes.")
+
+
+class FirstAudience(BaseModel):
+    promised: int = Field(description="Impressions that every new post gets.")
+    given: int
+    owed: bool = Field(description="Whether the rest is still to come.")
+
+
+class LimitModel(BaseModel):
+    code: str = Field(
+        description="author_suspended, author_leaving, hidden, removed, kept_elsewhere, failed, not_playable, "
+        "first_audience, not_read or no_words."
+    )
+    sentence: str
+
+
+class Reach(BaseModel):
+    video_id: int
+    served: int
+    seen: int
+    sources: list[Source] = Field(description="Where the impressions came from, the most first.")
+    people: int = Field(description="Different people who saw it, in the feed or elsewhere.")
+    views: int
+    watched: float | None = Field(description="How much of it a viewer watches, 0 to 1; null without views.")
+    likes: int
+    comments: int
+    shares: int
+    first_audience: FirstAudience
+    limits: list[LimitModel] = Field(description="What limits it just now, the gravest first.")
 
 
 @api.route("/like/")
@@ -230,3 +271,16 @@ class NotInterested(Resource):
         if wishes.dismiss(user_id, body.video_id):
             feed.learn(user_id, body.video_id, rejected=True)
         return message("You will see less of this.")
+
+
+@api.route("/reach/")
+class ReachOfPost(Resource):
+    @gives(api, Reach, "Where its audience came from, what came of it, and what limits it.")
+    @refuses(api, s400="invalid", s404="post_not_found")
+    @signed_in
+    @takes_query(ReachQuery)
+    def get(self, query: ReachQuery) -> Response:
+        """How one of your posts does; moderators may ask about every post."""
+        me = auth.me()
+        staff = permits(me.role, Permission.MODERATE)
+        return json_response(reach.reach(me.user_id, query.video_id, staff=staff))

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, Field, RootModel
 from popoff.accounts import queries as accounts
 from popoff.accounts import service as account_service
 from popoff.blueprints.api.docs import Message, gives, refuses
-from popoff.feed import categories, wishes
+from popoff.feed import categories, sessions, wishes
 from popoff.feed import queries as feed
 from popoff.feed import service as feed_service
 from popoff.feed.words import WORD_LENGTH
@@ -126,6 +126,7 @@ class Everything(BaseModel):
     wishes: dict[str, list[dict[str, Any]]] = Field(
         description="Posts you are not interested in, words and creators you muted."
     )
+    impressions: list[dict[str, Any]] = Field(description="What the feed showed you in the last 90 days, and why.")
     reports: list[dict[str, Any]] = Field(description="Reports you filed, and what came of them.")
     money: dict[str, Any] = Field(description="Gifts, statements, payouts, payments, bank account.")
     fraud_reports: list[dict[str, Any]] = Field(description="Suspicions you reported, and what came of them.")
@@ -293,10 +294,11 @@ class ResetEngagement(Resource):
     @gives(api, Message, "Forgotten.")
     @signed_in
     def post(self) -> Response:
-        """Delete your likes, comments and watching history, and what the feed has learnt from them."""
+        """Delete your likes, comments and watching history, and what the feed has shown you and learnt; mutes stay."""
         user_id = auth.me().user_id
         social_service.forget_engagement(user_id)
         feed_service.reset(user_id)
+        sessions.forget(user_id)
         return message("Engagement reset successfully.")
 
 
@@ -326,6 +328,7 @@ class Export(Resource):
                 "activity": social.export(user_id),
                 "interests": feed.preferences(user_id),
                 "wishes": wishes.export(user_id),
+                "impressions": sessions.export(user_id),
                 "reports": moderation.export(user_id),
                 "money": rewards.export(user_id),
                 "fraud_reports": integrity.export(user_id),

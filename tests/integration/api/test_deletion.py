@@ -15,6 +15,7 @@ from popoff.accounts import queries
 from popoff.accounts.models import User
 from popoff.adapters.jobs import Job
 from popoff.adapters.storage import store
+from popoff.feed.models import Impression
 from popoff.kernel import clock
 from popoff.kernel.db import metadata
 from popoff.social import service as social
@@ -123,8 +124,15 @@ def test_after_it_every_trace_is_gone_and_the_counts_are_exact(
     people: People, client: FlaskClient, life: dict[str, int], session: sa.orm.Session
 ) -> None:
     user_id = session.scalars(sa.select(User.id).where(User.username == "ada")).one()
+    make_post(people.zoe.username, "Something new")
+    people.ada.get("/api/media/get_feed/")
+    people.ada.post("/api/user/mute_word/", data={"word": "Spam"})
+    people.ada.post("/api/user/mute_creator/", data={"username": "eve"})
+    people.eve.post("/api/user/mute_creator/", data={"username": "ada"})
+    assert session.scalars(shown := sa.select(Impression.post_id).where(Impression.user_id == user_id)).all()
     leave(people.ada)
     purge(session, "ada", GRACE + timedelta(minutes=1))
+    assert session.scalars(shown).all() == []
     for table in metadata.tables.values():
         for column in table.columns:
             if any(key.column.table.name == "users" for key in column.foreign_keys):

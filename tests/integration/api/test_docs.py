@@ -167,6 +167,7 @@ REAL = [
     call("POST", "/post/share/", data=VIDEO),
     call("POST", "/post/report_video/", data=VIDEO | {"reason": "Spam"}),
     call("POST", "/post/not_interested/", json=VIDEO),
+    call("GET", "/post/reach/?video_id={video_id}"),
     call("GET", "/user/mutes/"),
     call("POST", "/user/mute_word/", data={"word": "Pasta"}),
     call("POST", "/user/unmute_word/", data={"word": "#!"}),

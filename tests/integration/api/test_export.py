@@ -17,6 +17,7 @@ from tests.support.posts import make_post
 def export(people: People) -> dict[str, object]:
     mine, theirs = make_post(people.ada.username, "Mine", "music"), make_post(people.eve.username, "Theirs", "music")
     ada = people.ada
+    ada.get("/api/media/get_feed/")
     ada.post("/api/post/like/", data={"video_id": theirs, "like": "true"})
     ada.post("/api/post/share/", data={"video_id": theirs})
     ada.post("/api/post/add_comment/", data={"video_id": theirs, "comment": "Lovely"})
@@ -76,6 +77,13 @@ def test_it_has_what_one_does_not_want_to_see(export: dict[str, dict[str, list[d
         ["spam"],
         ["eve"],
     )
+
+
+def test_it_has_what_the_feed_showed_and_why(export: dict[str, list[dict[str, object]]]) -> None:
+    (impression,) = export["impressions"]
+    assert impression["post_id"] == export["reports"][0]["post_id"]
+    assert impression["source"] == "fresh"
+    assert str(impression["served_at"]) <= str(impression["seen_at"])
 
 
 def test_it_has_nothing_that_others_wrote(export: dict[str, object]) -> None:

@@ -103,6 +103,19 @@ def test_only_posts_that_one_can_see_can_be_dismissed(people: People) -> None:
     assert_refusal(people.eve.post("/api/post/not_interested/", json=undo), 404, "post_not_found")
 
 
+def test_a_reset_forgets_what_was_shown_and_keeps_what_is_not_wanted(people: People) -> None:
+    post_id = make_post(people.ada.username, GUITAR)
+    make_post("ada", "Pasta recipe")
+    assert len(in_feed(people)) == 2
+    send(people, "/post/not_interested/", video_id=post_id)
+    send(people, "/user/mute_word/", word="drums")
+    people.eve.post("/api/user/reset_user_engagement/")
+    data = people.eve.get("/api/user/export/").json
+    assert data["impressions"] == []
+    assert [len(rows) for rows in data["wishes"].values()] == [1, 1, 0]
+    assert in_feed(people) == {"Pasta recipe"}
+
+
 # --- creators -------------------------------------------------------------------------------------------------------
 
 
