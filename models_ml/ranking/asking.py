@@ -28,22 +28,23 @@ class Asked:
         self._memory, self._ranker, self._visit = memory, ranker, Visit.of(person, now)
         unwanted = self._numbers(banned)
         self._posts, self._marks = gather(memory, self._visit, unwanted[unwanted != NOBODY])
+        self._scores = np.full(len(self._posts), np.nan, dtype=np.float32)
 
     def best(self, number: int) -> list[Hashable]:
         """The candidates that the ranker puts first at a glance, at most so many, in no order."""
         features = describe(self._memory, self._visit, self._posts, self._marks)
-        rows, _ = self._ranker.best(features, number)
+        rows, self._scores[rows] = self._ranker.best(features, number)
         return [self._memory.post_ids[post] for post in self._posts[rows].tolist()]
 
     def scores(self, item_ids: Sequence[Hashable]) -> npt.NDArray[np.float32]:
         """Larger is better, shape (n,); nan for posts not known. Where the ranker has learnt: the logarithm of the odds
         that of `rehearsal.OTHERS` + 1 candidates this is the one that the person likes next."""
         posts, place = np.unique(self._numbers(item_ids), return_inverse=True)
-        unknown = int(len(posts) > 0 and posts[0] == NOBODY)
-        found = np.full(len(posts), np.nan, dtype=np.float32)
-        if len(posts) > unknown:
-            asked = posts[unknown:]
-            found[unknown:] = self._ranker.score(describe(self._memory, self._visit, asked, self._marks_of(asked)))
+        found, marks = self._told(posts)
+        missing = np.flatnonzero(np.isnan(found) & (posts != NOBODY))
+        if len(missing):
+            features = describe(self._memory, self._visit, posts[missing], marks[missing])
+            found[missing] = self._ranker.score(features)
         return found[place]
 
     def because(self, item_ids: Sequence[Hashable]) -> list[Hashable | None]:
@@ -61,8 +62,10 @@ class Asked:
     def _numbers(self, item_ids: Sequence[Hashable]) -> Ints:
         return np.array([self._memory.post_of.get(item, NOBODY) for item in item_ids], dtype=np.int32)
 
-    def _marks_of(self, posts: Ints) -> npt.NDArray[np.int32]:
-        row = np.minimum(np.searchsorted(self._posts, posts), max(0, len(self._posts) - 1))
+    def _told(self, posts: Ints) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+        """What is known of these posts from before: scores, nan where none, and which sources offered them."""
         if not len(self._posts):
-            return np.zeros(len(posts), dtype=np.int32)
-        return np.where(self._posts[row] == posts, self._marks[row], 0).astype(np.int32)
+            return np.full(len(posts), np.nan, dtype=np.float32), np.zeros(len(posts), dtype=np.int32)
+        row = np.minimum(np.searchsorted(self._posts, posts), len(self._posts) - 1)
+        offered = self._posts[row] == posts
+        return np.where(offered, self._scores[row], np.nan), np.where(offered, self._marks[row], 0)
