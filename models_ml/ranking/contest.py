@@ -37,7 +37,7 @@ MARGIN = 0.02
 """A candidate must be better by this part of the figure of what is in use: less is not worth the change."""
 SURE = 0.975
 """And so likely better at all: its 95 % interval lies above."""
-MEASURE = "NDCG@10"
+MEASURE = "NDCG at 10"
 PROBES = 6
 
 Order = Callable[[Matrix], npt.NDArray[np.floating]]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from models_ml.ranking.model import FeedModel
 
 FRESH = timedelta(days=1)
-LEAST_PAST, LEAST_FRESH = 2000, 200
-"""Events before the last day, and on it: with fewer nothing is learnt and nothing said."""
+LEAST_PAST, LEAST_FRESH, LEAST_PEOPLE = 2000, 200, 50
+"""Events before the last day, and on it, and people who did anything then: with fewer nothing is learnt or said."""
 POPULAR = "popular"
 
 
@@ -48,6 +48,8 @@ def days(now: datetime, within: Transaction) -> Days:
         raise TooLittle(f"There are {len(past)} events before the last day; at least {LEAST_PAST} are needed.")
     if len(fresh) < LEAST_FRESH:
         raise TooLittle(f"There are {len(fresh)} events on the last day; at least {LEAST_FRESH} are needed.")
+    if (people := fresh["user_id"].nunique()) < LEAST_PEOPLE:
+        raise TooLittle(f"There were {people} people on the last day; at least {LEAST_PEOPLE} are needed.")
     return Days(past, fresh, items, history.explored(cut, now, within))
 
 

@@ -62,7 +62,7 @@ WITH met AS (
     UNION SELECT reporter_id, post_id FROM reports WHERE created_at >= :since AND created_at < :until
     UNION SELECT user_id, post_id FROM impressions
            WHERE served_at >= :served AND served_at < :until AND seen_at >= :since AND seen_at < :until
-), told AS (
+), told AS MATERIALIZED (
     SELECT met.user_id, met.post_id, posts.duration_ms, views.watch_ms, views.first_at, likes.created_at AS liked_at,
            shares.created_at AS shared_at, dismissals.created_at AS dismissed_at, reports.created_at AS reported_at,
            (SELECT min(created_at) FROM comments WHERE comments.user_id = met.user_id

@@ -31,9 +31,12 @@ def load(version: str) -> Ranker:
     refusals = []
     for store in stores():
         try:
-            return Ranker(registry.load_version(MODEL, version, store, NEEDS).boosters["model"])
+            booster = registry.load_version(MODEL, version, store, NEEDS).boosters["model"]
         except Refused as refusal:
             refusals.append(str(refusal))
+            continue
+        booster.set_param({"nthread": 1})  # so few rows are scored at a time that threads would wait for one another
+        return Ranker(booster)
     raise Refused(refusals[0])
 
 
