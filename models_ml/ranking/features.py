@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from models_ml.ranking.candidates import SPANS, Visit
+from models_ml.ranking.candidates import SPANS, Visit, peers
 from models_ml.ranking.candidates.pool import SOURCES
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.people import WINDOW
@@ -19,9 +19,12 @@ NAMES = (
     *(f"{pair}_{kind}" for pair in PAIRS for kind in ("faded", "sum", "most", "last", "lately")),
     "support",
     "peers_sum",
+    "peers_mean",
     "peers_most",
-    "peers_number",
+    "peers_share",
     "peers_latest",
+    "peers_lately_sum",
+    "peers_lately_mean",
     *(f"trend_{life / HOUR:g}h" for life in HALF_LIVES[:-1]),
     "likes",
     "rise",
@@ -95,15 +98,19 @@ def _over_history(pair: npt.NDArray, visit: Visit) -> list[npt.NDArray]:
 
 
 def _of_peers(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
-    """How much those who liked each post of late share this person's taste: in sum, at most,
-    how many of them do, and in sum of the last three."""
-    number = visit.person.number
-    if number < 0 or number >= len(memory.peers.ids):
-        return [np.full(len(posts), np.nan)] * 4
-    closeness = memory.closeness(number)
-    links = closeness[memory.fans[posts]]
-    closeness[memory.peers.ids[number]] = 0.0
-    return [links.sum(axis=1), links.max(axis=1), (links > 0).sum(axis=1), links[:, :3].sum(axis=1)]
+    """What those who liked each post last have in common with this person: in sum, on average, at most; how many of
+    them have anything; the sum of the last three; sum and average where common likes of late count for more."""
+    if not len(visit.liked):
+        return [np.full(len(posts), np.nan)] * 7
+    people, shared = peers.common(memory, visit)
+    closeness, fans = memory.closeness, memory.fans[posts]
+    closeness[people] = shared
+    links = closeness[fans, 0]
+    summed, late = links.sum(axis=1), closeness[fans, 1].sum(axis=1)
+    closeness[people] = 0.0
+    number = np.maximum((fans != NOBODY).sum(axis=1), 1)
+    share = (links > 0).sum(axis=1) / number
+    return [summed, summed / number, links.max(axis=1), share, links[:, :3].sum(axis=1), late, late / number]
 
 
 def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:

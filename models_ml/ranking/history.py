@@ -31,8 +31,8 @@ class History:
     timed: bool
 
     def part(self, chosen: npt.NDArray) -> History:
-        rows = (array[chosen] for array in (self.people, self.posts, self.times, self.gains, self.places))
-        return History(*rows, self.timed)
+        people, posts, times = self.people[chosen], self.posts[chosen], self.times[chosen]
+        return History(people, posts, times, self.gains[chosen], self.places[chosen], self.timed)
 
     def __len__(self) -> int:
         return len(self.posts)

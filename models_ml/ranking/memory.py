@@ -11,20 +11,18 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from models_ml.ranking.content import unit
 from models_ml.ranking.history import History
 from models_ml.ranking.people import LIKED, People, Person
 from models_ml.ranking.places import DIMENSIONS, REACH, embedding, following, nearest
-from models_ml.ranking.tables import NOBODY, NOTHING, Ints, Neighbours, grown
+from models_ml.ranking.tables import NOBODY, NOTHING, Floats, Ints, Neighbours, grown
 from models_ml.ranking.trends import Trends
 
 WIDTH = 128
 ALIKE = 48
-PEERS, FANS, LIKES = 64, 16, 8
-"""How many people of like taste are kept of a person, of a post how many who liked it last, of a person how many likes
-for those of like taste to look at."""
+FANS, LIKES = 16, 8
+"""How many who liked a post last are kept of it, and how many likes of a person for those of like taste to look at."""
 PROMISED, YOUNG = 30, 7 * 86400.0
 """Impressions that a new post is promised before it is judged, and the age in seconds at which the promise ends."""
 TABLES = ("next", "near", "alike", "about")
@@ -42,7 +40,7 @@ COLUMNS = {
 }
 """Arrays with a row for each post, and what stands in them for a post of which nothing is known."""
 OF_POSTS = {**COLUMNS, "trends.sums": 0.0} | {f"{table}.{name}": NOTHING[name] for table in TABLES for name in NOTHING}
-OF_PEOPLE = {"likes": NOBODY} | {f"peers.{name}": NOTHING[name] for name in NOTHING}
+OF_PEOPLE = {"likes": NOBODY}
 """All arrays with a row for each post, and for each person, by the names they are saved by."""
 EVERY = 50
 """How many likes of a post outweigh the place that it was first given among the others."""
@@ -53,7 +51,7 @@ class Scratch(threading.local):
 
     def __init__(self) -> None:
         self.slots: Ints = np.zeros(0, dtype=np.int32)
-        self.closeness = np.zeros(1, dtype=np.float32)
+        self.closeness: Floats = np.zeros((0, 2), dtype=np.float32)
 
 
 class Memory:
@@ -69,7 +67,6 @@ class Memory:
         self.output = np.zeros(0, dtype=np.float32)
         self.next, self.near = Neighbours(WIDTH), Neighbours(WIDTH)
         self.alike, self.about = Neighbours(ALIKE), Neighbours(ALIKE)
-        self.peers = Neighbours(PEERS)
         self.likes: Ints = np.zeros((0, LIKES), dtype=np.int32)
         self.fans: Ints = np.zeros((0, FANS), dtype=np.int32)
         self.trends = Trends()
@@ -94,9 +91,15 @@ class Memory:
 
     @property
     def slots(self) -> Ints:
-        """Scratch: an entry for each post, all NOBODY."""
-        self.scratch.slots = grown(self.scratch.slots, len(self.creator), NOBODY)
+        """Scratch: an entry for each post, and for each person, all NOBODY."""
+        self.scratch.slots = grown(self.scratch.slots, max(len(self.creator), len(self.people)), NOBODY)
         return self.scratch.slots
+
+    @property
+    def closeness(self) -> Floats:
+        """Scratch: two zeros for each person, and for nobody at the end, shape (more than people, 2)."""
+        self.scratch.closeness = grown(self.scratch.closeness, len(self.people) + 1, 0.0)
+        return self.scratch.closeness
 
     def person(self, user_id: Hashable) -> Person:
         """What is known of a person; of one never met: a blank, which is not kept."""
@@ -108,7 +111,6 @@ class Memory:
         number = self.person_of.setdefault(user_id, len(self.people))
         if number == len(self.people):
             self.people.add()
-            self.peers.grow(len(self.people))
             self.likes = grown(self.likes, len(self.people), NOBODY)
         return number
 
@@ -169,7 +171,8 @@ class Memory:
         known = np.isnan(self.born[:number])
         self.born[:number][known] = np.where(np.isinf(first), np.nan, first)[known]
         self.trends.fill(posts, times, gains, number)
-        self._acquaint(people, posts, times)
+        latest(self.fans, posts, people, times)
+        latest(self.likes, people, posts, times)
         after = following(people, posts, number)
         around = after + after.T
         self.next.fill(after)
@@ -178,21 +181,6 @@ class Memory:
         nearest(self.alike, self.taste[:number])
         nearest(self.about, self.topic[:number])
         self.owed = set(np.flatnonzero(young & (self.shown[:number] < PROMISED)).tolist())
-
-    def _acquaint(self, people: Ints, posts: Ints, times: npt.NDArray) -> None:
-        """Who liked each post of late, and for each person those who like the same posts, rare ones counting more."""
-        latest(self.fans, posts, people, times)
-        latest(self.likes, people, posts, times)
-        order = np.lexsort((-times, posts))
-        row, liker = posts[order], people[order]
-        place = np.arange(len(row)) - np.searchsorted(row, row)
-        late = place < 4 * FANS
-        weight = (1 / np.sqrt(np.maximum(self.liked[row[late]], 1))).astype(np.float32)
-        likes = sparse.coo_matrix((weight, (liker[late], row[late])), shape=(len(self.people), self.posts)).tocsr()
-        common = (likes @ likes.T).tocsr()
-        common.setdiag(0)
-        common.eliminate_zeros()
-        self.peers.fill(common)
 
     def introduce(self, posts: npt.NDArray) -> None:
         """Place new posts among the others by what they say, and owe them an audience."""
@@ -233,22 +221,6 @@ class Memory:
             self.waiting = np.array(sorted(self.owed), dtype=np.int32)
         return self.waiting
 
-    def closeness(self, person: int) -> npt.NDArray[np.float32]:
-        """Scratch: what each person has in common with this one, zero but for the closest; NOBODY reads the last."""
-        closeness = self.scratch.closeness = grown(self.scratch.closeness, len(self.people) + 1, 0.0)
-        closeness[self.peers.ids[person]] = self.peers.weights[person]
-        closeness[NOBODY] = 0.0
-        return closeness
-
-    def _befriend(self, person: int, post: int) -> None:
-        weight = 1 / max(1.0, float(self.liked[post]))
-        fans = self.fans[post]
-        for other in fans[(fans != NOBODY) & (fans != person)].tolist():
-            self.peers.add(person, other, weight)
-            self.peers.add(other, person, weight)
-        self.fans[post, 1:], self.fans[post, 0] = fans[:-1].copy(), person
-        self.likes[person, 1:], self.likes[person, 0] = self.likes[person, :-1].copy(), post
-
     def meet(self, person: int, post: int, time: float, gain: float) -> None:
         """Learn from one event."""
         known = self.people[person]
@@ -269,7 +241,8 @@ class Memory:
                     self.next.add(other, post, 1 / gap)
                     self.near.add(other, post, 1 / gap)
                     self.near.add(post, other, 1 / gap)
-            self._befriend(person, post)
+            self.fans[post, 1:], self.fans[post, 0] = self.fans[post, :-1].copy(), person
+            self.likes[person, 1:], self.likes[person, 0] = self.likes[person, :-1].copy(), post
             self._move(post, before)
         known.meet(post, time, gain)
 

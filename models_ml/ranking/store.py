@@ -99,7 +99,7 @@ def _write(folder: Path, content: Content, ranker: Ranker, memory: Memory) -> No
 
 
 def _arrays(content: Content, memory: Memory) -> dict[str, npt.NDArray]:
-    parts: dict[str, Arrays] = {name: getattr(memory, name).arrays() for name in (*TABLES, "peers", "trends", "people")}
+    parts: dict[str, Arrays] = {name: getattr(memory, name).arrays() for name in (*TABLES, "trends", "people")}
     parts["content"] = content.arrays()
     flat = {f"{part}.{name}": array for part, named in parts.items() for name, array in named.items()}
     return {**flat, **{name: getattr(memory, name) for name in COLUMNS}, "likes": memory.likes}
@@ -137,7 +137,7 @@ def _memory(summary: Mapping[str, Any], arrays: Arrays) -> Memory:
         if min(len(arrays[name]) for name in rows) < number:
             raise ValueError("There are fewer rows than posts or people.")
     memory = Memory(arrays["topic"].shape[1])
-    for name in (*TABLES, "peers"):
+    for name in TABLES:
         setattr(memory, name, Neighbours.of(_part(arrays, name)))
     memory.trends = Trends.of(_part(arrays, "trends"))
     memory.people = People.of(_part(arrays, "people"))
