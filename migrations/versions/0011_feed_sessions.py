@@ -92,6 +92,7 @@ def upgrade():
         'INSERT INTO owed_posts (post_id, since) SELECT id, playable_at FROM posts '
         "WHERE playable_at > now() - interval '7 days' AND deleted_at IS NULL"
     )
+    op.execute('INSERT INTO dismissals (user_id, post_id, created_at) SELECT reporter_id, post_id, created_at FROM reports')
 
 
 def downgrade():
