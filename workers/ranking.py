@@ -18,7 +18,7 @@ from models_ml.ranking.ranker import FEWEST, NEEDS, Ranker
 from models_ml.ranking.shadow import MODEL, RULE
 from models_ml.registry import Refused
 from models_ml.retrain import Verdict
-from popoff.feed import evaluation
+from popoff.feed import evaluation, experiments
 from popoff.feed.evaluation import Days, TooLittle
 from popoff.kernel import clock
 from workers import models, retrain
@@ -30,11 +30,18 @@ ROOM = "feed"
 
 
 def run() -> None:
-    """Learn from all but the last day, compare on that day with what is in use, and decide."""
+    """Learn from all but the last day, compare on that day with what is in use, and decide.
+
+    Not during an experiment: what its challenger is compared with must stay the same.
+    """
     retrain.note_in_use(MODEL, NEEDS, ROOM)
-    now = clock.now()
+    with transaction():
+        trial = experiments.running()
+    if trial is not None:
+        log.info("model_not_retrained", model=MODEL, reason=f"The experiment {trial.name} is running.")
+        return
     try:
-        learn(now)
+        learn(clock.now())
     except TooLittle as reason:
         log.info("model_not_retrained", model=MODEL, reason=str(reason))
 

@@ -25,6 +25,7 @@ def feed() -> None:
 
 feed.add_command(feed_trials.experiment)
 feed.add_command(feed_trials.evaluate)
+feed.add_command(feed_trials.list_rankers)
 
 
 @feed.command()

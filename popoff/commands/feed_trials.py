@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from popoff.commands.base import platform, say
-from popoff.feed import experiments
+from popoff.feed import experiments, rankers
 from popoff.feed.models import Experiment
 from popoff.feed.trials import MEASURES, Arm, Estimate, Results
 from popoff.kernel import clock
@@ -59,6 +59,18 @@ def show(name: str | None) -> None:
         lines = results_table(chosen, experiments.results(chosen))
     for line in lines:
         say(line)
+
+
+@click.command("rankers")
+def list_rankers() -> None:
+    """The versions of the ranker that there are."""
+    with platform(), transaction():
+        current, previous, versions = rankers.in_use(), rankers.previous(), rankers.versions()
+    if not current:
+        say("None is in use: the feed goes by its rules.")
+    for version in versions:
+        what = {current: "  in use", previous: "  before it"}.get(version, "")
+        say(f"{version}{what}")
 
 
 @click.command()

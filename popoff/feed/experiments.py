@@ -45,13 +45,16 @@ def running() -> Running | None:
 def start(name: str, challenger: str, share: float, *, by: int | None) -> Experiment:
     """Show a `share` of all people what another version of the ranker puts first; `by` is None on the command line.
 
-    Raises Invalid (codes `invalid_name`, `invalid_share`, `unknown_ranker`) and Conflict (`experiment_exists`,
-    `experiment_running`).
+    Raises Invalid (codes `invalid_name`, `invalid_share`, `ranker_in_use`, `unknown_ranker`) and Conflict
+    (`experiment_exists`, `experiment_running`).
     """
     if not _NAME.fullmatch(name):
         raise Invalid("A name is of small letters, digits and _.- only, at most 64.", code="invalid_name", field="name")
     if not 0 < share < 1:
         raise Invalid("The share lies between 0 and 1.", code="invalid_share", field="share")
+    in_use = rankers.in_use()
+    if challenger == in_use:
+        raise Invalid("This ranker is in use.", code="ranker_in_use", field="challenger")
     try:
         rankers.load(challenger)
     except Refused as refusal:
@@ -61,7 +64,7 @@ def start(name: str, challenger: str, share: float, *, by: int | None) -> Experi
     made = Experiment(name=name, challenger=challenger, share=share, started_at=clock.now())
     with constraint_errors({"pk_feed_experiments": exists, "uq_feed_experiments_running": other}):
         db.session.add(made)
-    data = {"challenger": challenger, "in_use": rankers.in_use(), "share": f"{share:g}"}
+    data = {"challenger": challenger, "in_use": in_use, "share": f"{share:g}"}
     audit.record(STARTED, actor=by, subject=name, data=data)
     return made
 

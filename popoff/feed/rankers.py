@@ -40,6 +40,12 @@ def load(version: str) -> Ranker:
     raise Refused(refusals[0])
 
 
+def versions() -> list[str]:
+    """The names of all versions there are, unchecked, the latest first."""
+    cards = [card for store in stores() for card in (store / MODEL).glob("*/card.json")]
+    return sorted({card.parent.name for card in cards}, reverse=True)
+
+
 def in_use() -> str:
     """The version that passes its checks and is in use; empty where there is none, and the rule orders posts."""
     from models_ml.ranking.ranker import NEEDS

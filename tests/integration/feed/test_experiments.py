@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 import config
+from models_ml import registry
 from popoff.audit.models import EntryRow
 from popoff.feed import experiments, trials
 from popoff.feed.models import Dismissal, Impression
@@ -30,9 +31,10 @@ CHALLENGER = "ranking-2026-01-02-challenger"
 
 
 @pytest.fixture(autouse=True)
-def store(app: object, tmp_path: Path) -> Iterator[Path]:
+def store(app: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data folder of one's own, with a version that can be tried."""
     with config.override(home=tmp_path) as settings:
+        monkeypatch.setattr(registry, "SHIPPED", tmp_path / "shipped")
         put_ranker(settings.models_folder, CHALLENGER)
         yield settings.models_folder
 
@@ -97,6 +99,16 @@ def test_one_experiment_runs_at_a_time_and_no_name_serves_twice() -> None:
     with pytest.raises(Conflict, match="do not mix"):
         experiments.start("spring", CHALLENGER, 0.5, by=None)
     start("summer")
+
+
+def test_what_is_in_use_is_no_challenger_and_versions_are_listed(store: Path) -> None:
+    assert popoff("feed", "rankers").stdout == f"None is in use: the feed goes by its rules.\n{CHALLENGER}\n"
+    used = put_ranker(store, "ranking-2026-01-03-used", used=True)
+    with pytest.raises(Invalid, match="in use"):
+        experiments.start("spring", used, 0.5, by=None)
+    assert popoff("feed", "rankers").stdout == f"{used}  in use\n{CHALLENGER}\n"
+    start()
+    assert entries()[-1].data["in_use"] == used
 
 
 @pytest.mark.parametrize(

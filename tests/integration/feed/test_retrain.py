@@ -158,6 +158,14 @@ def test_the_table_says_when_there_is_too_little() -> None:
     assert "There is too little to go by." in popoff("feed", "evaluate", fails=True).stderr
 
 
+def test_nothing_changes_while_an_experiment_runs(lived: None, store: Path) -> None:
+    put_ranker(store, OTHER)
+    experiments.start("spring", OTHER, 0.5, by=None)
+    ranking.run()
+    assert [entry.action for entry in entries()] == [experiments.STARTED]
+    assert rankers.versions() == [OTHER]
+
+
 def test_what_is_gone_by_now_is_neither_learnt_nor_asked_for(lived: None) -> None:
     gone = db.session.scalars(sa.select(View.post_id).order_by(View.first_at.desc()).limit(1)).one()
     db.session.execute(sa.text("UPDATE posts SET visibility = 'hidden' WHERE id = :id"), {"id": gone})
