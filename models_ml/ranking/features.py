@@ -13,6 +13,8 @@ from models_ml.ranking.tables import NOBODY, Ints, products
 from models_ml.ranking.trends import HALF_LIVES, HOUR
 
 PAIRS = ("next", "near", "lift", "taste", "topic")
+DOUBT = 0.5
+"""Events of which nothing is known that each average holds."""
 MOOD = 5
 """The latest events whose mean gain tells how well it goes."""
 NAMES = (
@@ -36,7 +38,7 @@ NAMES = (
     "disliked_taste",
     "duration",
     "duration_apart",
-    *(f"{space}_{kind}_{span}" for space in ("taste", "topic") for kind in ("leaning", "met") for span in SPANS),
+    *(f"{space}_{kind}_{span}" for space in ("taste", "topic") for kind in ("leaning", "taken") for span in SPANS),
     "history",
     "usual_likes",
     "usual_age",
@@ -134,16 +136,18 @@ def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
 
 
 def _leaning(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
-    """How well posts like each of these were taken, and how many of them were met, over events that fade.
+    """How well posts like each of these were taken, in sum and on average, over events that fade (SPANS).
 
-    The sum over events of fading x (gain - LIKED) x cosine, and of fading x cosine: products with two vectors that
-    stand for all events, so that the cost does not grow with them.
+    The sum over events of fading x (gain - LIKED) x cosine, and that over the sum of fading x cosine: products with
+    vectors that stand for all events, so that the cost does not grow with them.
     """
     met, leanings = visit.leanings
     weights = np.concatenate([leanings, visit.fading(len(met))])
-    return [
-        row for space in (memory.taste, memory.topic) for row in products(products(weights, space[met].T), space[posts])
-    ]
+    columns = []
+    for space in (memory.taste, memory.topic):
+        leaning, alike = np.split(products(products(weights, space[met].T), space[posts]), 2)
+        columns.extend([*leaning, *(leaning / (np.maximum(alike, 0) + DOUBT))])
+    return columns
 
 
 def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float, float, float]:

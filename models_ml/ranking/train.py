@@ -37,19 +37,19 @@ MODEL = "ranking"
 CHANGED = 0.3
 """More people than in life change their tastes, so that there is enough to learn from it."""
 TOWNS: Sequence[tuple[Plan, Told]] = (
-    (Plan(150, 3000, 10, changed=CHANGED), Told()),
-    (Plan(40, 300, 14, changed=CHANGED), Told()),
-    (Plan(250, 5000, 6, changed=CHANGED), Told()),
-    (Plan(100, 1500, 14, changed=CHANGED), Told()),
-    (Plan(120, 2000, 8, changed=CHANGED), Told(text=False)),
-    (Plan(120, 2000, 8, changed=CHANGED), Told(creators=False)),
-    (Plan(120, 1500, 8, changed=CHANGED), Told(watch=False)),
-    (Plan(150, 1500, 10, changed=CHANGED), Told(text=False, creators=False, watch=False, silence=False)),
-    (Plan(80, 1000, 12, changed=CHANGED), Told(silence=False)),
+    (Plan(100, 3000, 8, changed=CHANGED), Told()),
+    (Plan(30, 300, 12, changed=CHANGED), Told()),
+    (Plan(160, 5000, 5, changed=CHANGED), Told()),
+    (Plan(70, 1500, 12, changed=CHANGED), Told()),
+    (Plan(70, 2000, 7, changed=CHANGED), Told(text=False)),
+    (Plan(70, 2000, 7, changed=CHANGED), Told(creators=False)),
+    (Plan(70, 1500, 7, changed=CHANGED), Told(watch=False)),
+    (Plan(90, 1500, 8, changed=CHANGED), Told(text=False, creators=False, watch=False, silence=False)),
+    (Plan(60, 1000, 8, changed=CHANGED), Told(silence=False)),
 )
 HELD_OUT = (Plan(150, 3000, 10), Plan(60, 600, 12))
-QUICK_TOWNS, QUICK_HELD_OUT = ((Plan(30, 200, 5, changed=CHANGED), Told()),), (Plan(30, 200, 5),)
-RATE, OWN = 0.15, 0.7
+QUICK_TOWNS, QUICK_HELD_OUT = ((Plan(40, 600, 6, changed=CHANGED), Told()),), (Plan(40, 600, 6),)
+RATE, OWN = 0.3, 0.7
 """The part of pages that lessons are taken from, and the part that is served by the trees of the first time."""
 AFTER = 0.8
 """Held-out towns are asked when this part of their life is over, for what is liked in the rest of it."""

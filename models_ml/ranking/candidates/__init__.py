@@ -15,8 +15,8 @@ HISTORY = 20
 FADING = 0.8
 """What each of them counts for against the one after it."""
 
-SPANS = {"lately": 0.8, "long": 0.97}
-"""What each event counts for against the one after it, in what a person leans to of late, and in the long run."""
+SPANS = {"now": 0.7, "lately": 0.9, "long": 0.98}
+"""What each event counts for against the one after it, in what a person leans to just now, of late, in the long run."""
 LONG_AGO = 30 * 86400.0
 """When a newcomer is taken to have liked posts of the topics that they chose, in seconds before now."""
 

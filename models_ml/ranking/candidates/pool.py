@@ -25,7 +25,7 @@ SOURCES = (
     Source("creators", creators.followed, 40),
     Source("trending", trending.popular, 600),
     Source("fresh", fresh.owed, 20),
-    Source("shelf", shelf.fitting, 80),
+    Source("shelf", shelf.fitting, 120),
 )
 
 

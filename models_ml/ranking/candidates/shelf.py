@@ -1,7 +1,8 @@
 """Posts that nobody need have liked yet, from a part of the catalogue that is another one with each page.
 
 All other sources go by what was liked, or is new: without this one a post that missed its first audience would never be
-seen again, and who watches much would run out of posts that others like.
+seen again, and who watches much would run out of posts that others like. What a person leans to just now, of late and
+in the long run are asked for in turn, so that a taste that has just changed finds its posts beside the old ones.
 """
 
 import numpy as np
@@ -12,8 +13,6 @@ from models_ml.ranking.tables import NOBODY, Ints, products
 
 CONSIDERED = 2000
 """Posts in a row that each visit looks at."""
-LONG = -1
-"""Of what a person leans to: in the long run."""
 
 
 def fitting(memory: Memory, visit: Visit, limit: int) -> Ints:
@@ -26,8 +25,8 @@ def fitting(memory: Memory, visit: Visit, limit: int) -> Ints:
     memory.slots[seen := visit.person.seen()] = 0
     posts = posts[memory.slots[posts] == NOBODY]
     memory.slots[seen] = NOBODY
-    fit = np.zeros(len(posts), dtype=np.float32)
-    for space in (memory.taste, memory.topic):
-        fit += products(leanings[LONG:] @ space[met], space[posts])[0]
-    posts, fit = posts[fit > 0], fit[fit > 0]
-    return posts[np.argpartition(-fit, limit)[:limit]] if len(posts) > limit else posts
+    each = limit // len(leanings)
+    by_taste, by_topic = (products(leanings @ space[met], space[posts]) for space in (memory.taste, memory.topic))
+    fits = by_taste + by_topic
+    best = [np.argpartition(-fit, each)[:each] if len(fit) > each else np.arange(len(fit)) for fit in fits]
+    return np.unique(np.concatenate([posts[rows][fit[rows] > 0] for fit, rows in zip(fits, best, strict=True)]))

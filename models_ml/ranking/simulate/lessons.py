@@ -73,8 +73,8 @@ class Mixed:
         for row, user in enumerate(user_ids):
             way, scores = self.chance.random(), self.chance.random(self.known)
             if way < 0.5:
-                noise = self.noise * self.chance.standard_normal(self.known)
-                scores = noise + self.town.pleasure(int(user), posts, self.town.day(now))  # type: ignore[call-overload]
+                scores = self.town.pleasure(int(user), posts, self.town.day(now))  # type: ignore[call-overload]
+                scores += self.noise * self.chance.standard_normal(self.known)
             elif way < 0.75:
                 scores = scores + self.likes[: self.known]
             scores[self.seen.get(user, [])] = -np.inf

@@ -46,9 +46,9 @@ class Plan:
     these that is somebody's first; `changed`: the part of people that
     gives up all tastes for a new one on one day."""
 
-    people: int = 300
+    people: int = 150
     posts: int = 3000
-    sessions: int = 30
+    sessions: int = 25
     newcomers: float = 0.2
     uploads: float = 0.025
     new_creators: float = 0.4
