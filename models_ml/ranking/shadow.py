@@ -5,7 +5,6 @@ What it says of itself was found on a day that it did not learn from, see `conte
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +14,8 @@ from models_ml import boosting, registry
 from models_ml.ranking.contest import Contest
 from models_ml.ranking.features import NAMES
 from models_ml.ranking.ranker import NEEDS, PARAMETERS, ROUNDS, Ranker
+from models_ml.ranking.train import MODEL, code
 
-MODEL = "ranking"
 SEED: int = PARAMETERS["seed"]  # type: ignore[assignment]
 RULE = "rule"
 """The order without any learning, `ranker.rule`: a ranker that does worse is never used."""
@@ -68,9 +67,3 @@ def write(
     )
     assert ranker.booster is not None
     return registry.save(card, {NEEDS.boosters[0]: ranker.booster}, contest.probes, store)
-
-
-def code() -> str:
-    """The version of what was run: a part of the hash of the sources that shape the ranker."""
-    sources = [Path(boosting.__file__), *sorted(Path(__file__).parent.glob("*.py"))]
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
