@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from sqlalchemy import orm
+from sqlalchemy.dialects import postgresql
 
 from popoff.feed.models import Dismissal, MutedCreator, MutedWord
 from popoff.feed.words import MARKS, SUFFIXED, UNSEEN, UNSPACED
@@ -35,14 +36,14 @@ def unwanted(user_id: int) -> sa.ColumnElement[bool]:
 def _speaks_of_muted(user_id: int) -> sa.ColumnElement[bool]:
     """All words make one pattern; where there is none, no text is looked at."""
     made = (
-        sa.select(sa.func.string_agg(_pattern(MutedWord.word), "|").label("pattern"))
+        sa.select(_PATTERN.label("pattern"))
+        .select_from(MutedWord)
         .where(MutedWord.user_id == user_id)
         .cte("muted")
         .prefix_with("MATERIALIZED")
     )
     pattern = sa.select(made.c.pattern).scalar_subquery()
-    text = sa.func.concat_ws(_BETWEEN, Post.description, sa.func.array_to_string(Post.tags, _BETWEEN))
-    return sa.case((pattern.is_not(None), _folded(text).regexp_match(pattern)), else_=sa.false())
+    return sa.case((pattern.is_not(None), _TEXT.regexp_match(pattern)), else_=sa.false())
 
 
 def _folded(text: _Text) -> sa.ColumnElement[str]:
@@ -52,9 +53,30 @@ def _folded(text: _Text) -> sa.ColumnElement[str]:
 
 
 def _pattern(word: _Text) -> sa.ColumnElement[str]:
-    """A regular expression that finds the word, with the edges that it must have. Spaces may be _ - or # in a text."""
+    """A regular expression that finds any of the words, with the edges that each must have; NULL without words.
+
+    Words with the same edges share these: edges are large, and each text is read the slower the larger the whole is.
+    Spaces may be _ - or # in a text.
+    """
     literal = sa.func.regexp_replace(_folded(word), r"([^[:alnum:]\s])", r"\\\1", "g")
     body = sa.func.replace(literal, " ", r"[\s#_-]+")
-    spaced = sa.and_(word.regexp_match(f"^{_LETTER}"), sa.not_(word.regexp_match(f"^[{UNSPACED}]")))
+    begins = sa.and_(word.regexp_match(f"^{_LETTER}"), sa.not_(word.regexp_match(f"^[{UNSPACED}]")))
     ends = sa.and_(word.regexp_match(f"{_LETTER}$"), sa.not_(word.regexp_match(f"[{UNSPACED}{SUFFIXED}]$")))
-    return sa.case((spaced, f"(?:^|{_EDGE})"), else_="") + body + sa.case((ends, f"(?:$|{_EDGE})"), else_="")
+    kinds = [
+        (sa.and_(begins, ends), f"(?:^|{_EDGE})(?:", f")(?:$|{_EDGE})"),
+        (sa.and_(begins, sa.not_(ends)), f"(?:^|{_EDGE})(?:", ")"),
+        (sa.and_(sa.not_(begins), ends), "(?:", f")(?:$|{_EDGE})"),
+        (sa.not_(sa.or_(begins, ends)), "(?:", ")"),
+    ]
+    parts = [before + sa.func.string_agg(body, "|").filter(kind) + after for kind, before, after in kinds]
+    return sa.func.nullif(sa.func.concat_ws("|", *parts), "")
+
+
+def _ready(expression: sa.ColumnElement[str]) -> sa.ColumnClause[str]:
+    """The same as finished SQL: what never changes need not be put together for each page."""
+    compiled = expression.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    return sa.literal_column(str(compiled), sa.Text())
+
+
+_TEXT = _ready(_folded(sa.func.concat_ws(_BETWEEN, Post.description, sa.func.array_to_string(Post.tags, _BETWEEN))))
+_PATTERN = _ready(_pattern(MutedWord.word))
