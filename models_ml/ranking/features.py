@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +11,7 @@ from models_ml.ranking.candidates import SPANS, Visit, peers
 from models_ml.ranking.candidates.pool import SOURCES
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.people import WINDOW
-from models_ml.ranking.tables import NOBODY, Ints, products
+from models_ml.ranking.tables import NOBODY, Floats, Ints, products
 from models_ml.ranking.trends import HALF_LIVES, HOUR
 
 PAIRS = ("next", "near", "lift", "taste", "topic")
@@ -60,14 +62,14 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
     following = memory.next.among(liked, posts, memory.slots)
     around = memory.near.among(liked, posts, memory.slots)
     popular = memory.liked[posts]
-    nearby = around / np.maximum(memory.near.total[liked], 1.0)[:, None]
+    taste, topic = (_alike(space, visit, posts) for space in (memory.taste, memory.topic))
+    total = np.maximum(memory.near.total[liked], 1.0)[:, None]
     pairs = (
         following / np.maximum(memory.next.total[liked], 1.0)[:, None],
-        nearby,
-        around
-        / np.sqrt(np.maximum(memory.near.total[liked], 1.0)[:, None] * np.maximum(memory.near.total[posts], 1.0)),
-        products(memory.taste[liked], memory.taste[posts]),
-        products(memory.topic[liked], memory.topic[posts]),
+        around / total,
+        around / np.sqrt(total * np.maximum(memory.near.total[posts], 1.0)),
+        taste.liked,
+        topic.liked,
     )
     columns = [column for pair in pairs for column in _over_history(pair, visit)]
     columns.append((around > 0).sum(axis=0))
@@ -80,13 +82,35 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
     columns.append((visit.now - memory.latest[posts]) / HOUR)
     columns.append((popular + 1) / (memory.shown[posts] + 2))
     columns.extend(_of_pair(memory, visit, posts))
-    columns.extend(_leaning(memory, visit, posts))
+    columns.append(taste.disliked.max(axis=0) if len(visit.disliked) else np.full(len(posts), np.nan))
+    columns.extend(_of_duration(memory, visit, posts))
+    columns.extend(row for space in (taste, topic) for row in _leaning(space))
     history, usual_likes, usual_age, idle, mood = _of_person(memory, visit)
     columns.extend(np.full(len(posts), value) for value in (history, usual_likes, usual_age, idle, mood))
     columns.append(np.log1p(np.maximum((visit.now - memory.born[posts]) / HOUR, 0)) - usual_age)
     columns.append(np.log1p(popular) - usual_likes)
     columns.extend((marks >> bit) & 1 for bit in range(len(SOURCES)))
     return np.column_stack([np.asarray(column, dtype=np.float32) for column in columns])
+
+
+class Alike(NamedTuple):
+    """Cosines of posts with what a person liked, shape (liked, posts), and disliked; and with their leanings, over
+    events that fade (SPANS), shape (spans, posts): the sum of fading x (gain - LIKED) x cosine, of fading x cosine."""
+
+    liked: Floats
+    disliked: Floats
+    leaning: Floats
+    met: Floats
+
+
+def _alike(space: Floats, visit: Visit, posts: Ints) -> Alike:
+    """One product for all, with vectors that stand for all events at once, so that the cost does not grow with them."""
+    met, leanings = visit.leanings
+    weights = np.concatenate([leanings, visit.fading(len(met))])
+    rows = space[visit.liked], space[visit.disliked], products(weights, space[met].T)
+    found = products(np.concatenate(rows), space[posts])
+    ends = np.cumsum([len(rows[0]), len(rows[1]), len(leanings)])
+    return Alike(*np.split(found, ends))
 
 
 def _over_history(pair: npt.NDArray, visit: Visit) -> list[npt.NDArray]:
@@ -105,14 +129,16 @@ def _of_peers(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     if not len(visit.liked):
         return [np.full(len(posts), np.nan)] * 7
     people, shared = peers.common(memory, visit)
-    closeness, fans = memory.closeness, memory.fans[posts]
-    closeness[people] = shared
-    links = closeness[fans, 0]
-    summed, late = links.sum(axis=1), closeness[fans, 1].sum(axis=1)
-    closeness[people] = 0.0
-    number = np.maximum((fans != NOBODY).sum(axis=1), 1)
-    share = (links > 0).sum(axis=1) / number
-    return [summed, summed / number, links.max(axis=1), share, links[:, :3].sum(axis=1), late, late / number]
+    closeness, fans = memory.closeness, np.ascontiguousarray(memory.fans[posts].T)
+    links = []
+    for common in shared.T:
+        closeness[people] = common
+        links.append(closeness[fans])
+        closeness[people] = 0.0
+    summed, late = links[0].sum(axis=0), links[1].sum(axis=0)
+    number = np.maximum((fans != NOBODY).sum(axis=0), 1)
+    share = (links[0] > 0).sum(axis=0) / number
+    return [summed, summed / number, links[0].max(axis=0), share, links[0][:3].sum(axis=0), late, late / number]
 
 
 def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
@@ -124,30 +150,20 @@ def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
         place = np.minimum(np.searchsorted(met, creators), max(len(met) - 1, 0))
         warmth[known] = np.where(met[place] == creators, gains[place], 0.0)[known] if len(met) else 0.0
         busy[known] = memory.output[creators[known]]
-    if len(visit.disliked):
-        repelled = products(memory.taste[visit.disliked], memory.taste[posts]).max(axis=0)
-    else:
-        repelled = np.full(len(posts), np.nan)
+    return [warmth, busy]
+
+
+def _of_duration(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     duration = np.log1p(memory.duration[posts])
     usual = np.log1p(memory.duration[visit.liked])
     usual = usual[~np.isnan(usual)]
     apart = duration - usual.mean() if len(usual) else np.full(len(posts), np.nan)
-    return [warmth, busy, repelled, duration, apart]
+    return [duration, apart]
 
 
-def _leaning(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
-    """How well posts like each of these were taken, in sum and on average, over events that fade (SPANS).
-
-    The sum over events of fading x (gain - LIKED) x cosine, and that over the sum of fading x cosine: products with
-    vectors that stand for all events, so that the cost does not grow with them.
-    """
-    met, leanings = visit.leanings
-    weights = np.concatenate([leanings, visit.fading(len(met))])
-    columns = []
-    for space in (memory.taste, memory.topic):
-        leaning, alike = np.split(products(products(weights, space[met].T), space[posts]), 2)
-        columns.extend([*leaning, *(leaning / (np.maximum(alike, 0) + DOUBT))])
-    return columns
+def _leaning(space: Alike) -> list[npt.NDArray]:
+    """How well posts like each of these were taken, in sum and on average."""
+    return [*space.leaning, *(space.leaning / (np.maximum(space.met, 0) + DOUBT))]
 
 
 def _of_person(memory: Memory, visit: Visit) -> tuple[float, float, float, float, float]:

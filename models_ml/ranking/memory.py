@@ -51,7 +51,7 @@ class Scratch(threading.local):
 
     def __init__(self) -> None:
         self.slots: Ints = np.zeros(0, dtype=np.int32)
-        self.closeness: Floats = np.zeros((0, 2), dtype=np.float32)
+        self.closeness: Floats = np.zeros(0, dtype=np.float32)
 
 
 class Memory:
@@ -97,7 +97,7 @@ class Memory:
 
     @property
     def closeness(self) -> Floats:
-        """Scratch: two zeros for each person, and for nobody at the end, shape (more than people, 2)."""
+        """Scratch: a zero for each person, and for nobody at the end."""
         self.scratch.closeness = grown(self.scratch.closeness, len(self.people) + 1, 0.0)
         return self.scratch.closeness
 

@@ -16,7 +16,7 @@ from models_ml.registry import Needs
 PARAMETERS = {
     "objective": "binary:logistic",
     "max_depth": 4,
-    "eta": 0.07,
+    "eta": 0.09,
     "min_child_weight": 20,
     "subsample": 0.8,
     "colsample_bytree": 0.4,
@@ -24,8 +24,8 @@ PARAMETERS = {
     "seed": 7,
 }
 """Chosen on the earlier rehearsals for the later ones: shallow and slow beat deep, and pairs or lists of choices."""
-ROUNDS = 180
-GLANCE, CLOSER = 30, 250
+ROUNDS = 140
+GLANCE, CLOSER = 25, 200
 """All candidates are judged by the first trees, and by all trees only so many that these put first."""
 FEWEST = 50
 """With fewer rehearsed choices than this there is nothing to learn from, and the rule below orders candidates."""
@@ -45,8 +45,8 @@ NEEDS = Needs(features=NAMES)
 
 @dataclass(frozen=True)
 class Choice:
-    """One rehearsed moment: features of the posts on offer, shape (n, features), which of them was liked next, if any,
-    and what the moment counts for."""
+    """One rehearsed moment: features of the posts on offer, shape (n, features), which of them were
+    liked next, if any, and what the moment counts for."""
 
     features: Matrix
     labels: npt.NDArray[np.float32]
