@@ -132,7 +132,7 @@ def _schedule(stage: Stage, events: npt.NDArray) -> Iterator[tuple[int, float, f
     drawn, times = stage.drawn(events), stage.history.times[events]
     ahead = np.flatnonzero((drawn > 0) & stage.liked[events] & (stage.chance.random(len(events)) < AHEAD))
     moments = times[ahead] - DAY * stage.chance.random(len(ahead))
-    ahead, moments = ahead[moments > times[0]], moments[moments > times[0]]
+    ahead, moments = ahead[moments > times[:1]], moments[moments > times[:1]]
     order = np.argsort(np.concatenate([times, moments]), kind="stable")
     rows = np.concatenate([np.arange(len(events)), ahead])[order]
     when = np.concatenate([np.full(len(events), np.nan), moments])[order]
