@@ -34,21 +34,26 @@ from models_ml.ranking.simulate.life import live
 from models_ml.ranking.simulate.town import DAY, Plan, Town
 
 MODEL = "ranking"
-CHANGED = 0.3
-"""More people than in life change their tastes, so that there is enough to learn from it."""
+
+
+def _restless(people: int, posts: int, sessions: int) -> Plan:
+    """A town where more people than in life change their tastes, and oftener, so that it can be learnt."""
+    return Plan(people, posts, sessions, changed=0.4, changes=3)
+
+
 TOWNS: Sequence[tuple[Plan, Told]] = (
-    (Plan(100, 3000, 8, changed=CHANGED), Told()),
-    (Plan(30, 300, 12, changed=CHANGED), Told()),
-    (Plan(160, 5000, 5, changed=CHANGED), Told()),
-    (Plan(70, 1500, 12, changed=CHANGED), Told()),
-    (Plan(70, 2000, 7, changed=CHANGED), Told(text=False)),
-    (Plan(70, 2000, 7, changed=CHANGED), Told(creators=False)),
-    (Plan(70, 1500, 7, changed=CHANGED), Told(watch=False)),
-    (Plan(90, 1500, 8, changed=CHANGED), Told(text=False, creators=False, watch=False, silence=False)),
-    (Plan(60, 1000, 8, changed=CHANGED), Told(silence=False)),
+    (_restless(100, 3000, 8), Told()),
+    (_restless(30, 300, 12), Told()),
+    (_restless(160, 5000, 5), Told()),
+    (_restless(70, 1500, 12), Told()),
+    (_restless(70, 2000, 7), Told(text=False)),
+    (_restless(70, 2000, 7), Told(creators=False)),
+    (_restless(70, 1500, 7), Told(watch=False)),
+    (_restless(90, 1500, 8), Told(text=False, creators=False, watch=False, silence=False)),
+    (_restless(60, 1000, 8), Told(silence=False)),
 )
-HELD_OUT = (Plan(150, 3000, 10), Plan(60, 600, 12))
-QUICK_TOWNS, QUICK_HELD_OUT = ((Plan(40, 600, 6, changed=CHANGED), Told()),), (Plan(40, 600, 6),)
+HELD_OUT = (Plan(150, 3000, 10), Plan(60, 600, 12), Plan(300, 1000, 7), Plan(300, 2500, 6))
+QUICK_TOWNS, QUICK_HELD_OUT = ((_restless(40, 600, 6), Told()),), (Plan(40, 600, 6),)
 RATE, OWN = 0.3, 0.7
 """The part of pages that lessons are taken from, and the part that is served by the trees of the first time."""
 AFTER = 0.8

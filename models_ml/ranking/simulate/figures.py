@@ -39,7 +39,7 @@ def figures(town: Town, log: Log) -> Mapping[str, float]:
     sessions = late.groupby("session").pleasure
     topics, creators, distance = _variety(town, late)
     young = _promised(town, seen)
-    taken = np.array(list(log.followed.values()), dtype=float)
+    taken = np.array(log.followed, dtype=float)
     return {
         "pleasure": float(late.pleasure.mean()),
         "session": float(sessions.sum().mean()),

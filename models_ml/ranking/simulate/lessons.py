@@ -2,7 +2,8 @@
 
 In a town everybody can be asked how they would have liked what they were not shown. So nothing has to be concluded from
 what somebody chose to show, and popular is not mistaken for good: now and then, when a page is asked for, some of the
-candidates are described as the feed would see them, and each is labelled with the pleasure that it would have given.
+candidates are described as the feed would see them, and each is labelled with how likely it would be the next that the
+person likes, by the pleasure that it would have given: on the scale of `rehearsal`, as one choice among as many.
 
 The pages themselves come in part from the feed and in part from a guide that is better, or worse, than the feed: what a
 ranker is told depends on what was shown before, and it must know its way about in more than one past.
@@ -23,12 +24,15 @@ from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import gather
 from models_ml.ranking.features import describe
 from models_ml.ranking.ranker import Choice, Ranker
+from models_ml.ranking.rehearsal import OTHERS
 from models_ml.ranking.simulate.life import live
 from models_ml.ranking.simulate.rivals import Ours, Page
 from models_ml.ranking.simulate.town import Plan, Town
 
-OTHERS = 50
+DESCRIBED = 50
 """Candidates that are described at a time."""
+WEIGHT = 20.0
+"""What a lesson counts for beside a rehearsed choice, of which one like is known and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ class Taught:
         self.feed.welcome(user_id, topics)
 
     def recommend(self, user_ids: Sequence[Hashable], k: int, exclude_seen: bool = True, now: Any = None) -> Page:
-        if self.chance.random() < self.rate:
-            self.choices.append(self._lesson(user_ids[0], now))
+        if self.chance.random() < self.rate and (lesson := self._lesson(user_ids[0], now)):
+            self.choices.append(lesson)
         by_feed = hash((user_ids[0], self.town.day(now), self.town.seed)) % 1000 < 1000 * self.own
         return (self.feed if by_feed else self.guide).recommend(user_ids, k, exclude_seen, now)
 
@@ -120,14 +124,17 @@ class Taught:
         if (told := self.told.event(event)) is not None:
             self.feed.observe(told)
 
-    def _lesson(self, user: Hashable, now: float) -> Choice:
+    def _lesson(self, user: Hashable, now: float) -> Choice | None:
         memory = self.feed.model.memory
         visit = Visit.of(memory.person(user), now)
         posts, marks = gather(memory, visit, visit.person.seen())
-        some = self.chance.permutation(len(posts))[:OTHERS]
+        if not len(posts):
+            return None
+        some = self.chance.permutation(len(posts))[:DESCRIBED]
         ids = np.array([memory.post_ids[post] for post in posts[some].tolist()], dtype=np.int64)
         pleasure: npt.NDArray = self.town.pleasure(int(user), ids, self.town.day(now))  # type: ignore[call-overload]
-        return Choice(describe(memory, visit, posts[some], marks[some]), pleasure.astype(np.float32))
+        chances = np.minimum(pleasure / (pleasure.mean() * (OTHERS + 1)), 1.0)
+        return Choice(describe(memory, visit, posts[some], marks[some]), chances.astype(np.float32), WEIGHT)
 
 
 def taught(seed: int, plan: Plan, told: Told, ranker: Ranker, own: float, rate: float) -> list[Choice]:

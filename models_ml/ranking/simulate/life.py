@@ -63,12 +63,12 @@ class Impression(NamedTuple):
 
 @dataclass
 class Log:
-    """What happened: impressions and events in order of time; `followed`: for each person who changed the posts that it
+    """What happened: impressions and events in order of time; `followed`: for each change of tastes the posts that it
     took, PATIENCE + 1 where it took longer."""
 
     impressions: list[Impression] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
-    followed: dict[int, int] = field(default_factory=dict)
+    followed: list[int] = field(default_factory=list)
     pages: int = 0
 
     def frame(self) -> pd.DataFrame:
@@ -92,6 +92,7 @@ class _Life:
     def __init__(self, town: Town, recommender: Recommender, seed: int) -> None:
         self.town, self.recommender, self.log = town, recommender, Log()
         self.chance = np.random.default_rng([town.seed, 2, seed])
+        self.turned: dict[int, int] = {}
         self.since: dict[int, int] = {}
 
     def lived(self) -> Log:
@@ -128,9 +129,10 @@ class _Life:
     def _search(self, session: Session, now: float, known: int) -> float:
         """Who comes for the first time since they changed finds some posts of the new taste; the time afterwards."""
         town, person, day = self.town, session.person, self.town.day(now)
-        if not town.changed[person] or day < town.plan.change or person in self.since:
+        change = max((turn for turn in town.plan.change_days if turn <= day), default=-1)
+        if not town.changed[person] or change == self.turned.get(person, -1):
             return now
-        self.since[person] = 0
+        self.turned[person], self.since[person] = change, 0
         fitting = np.flatnonzero(np.isin(town.topic[:known], town.topics_of(person, day)))
         posts = self.chance.permutation(fitting)[:FOUND]
         return self._told(session, posts, look(town, person, posts, day, np.inf, self.chance), now, -1)
@@ -181,12 +183,8 @@ class _Life:
 
     def _follow(self, person: int, now: float, day: int) -> None:
         """Look whether what this person would be shown now is of the new taste by half."""
-        if person in self.log.followed:
-            return
         self.since[person] += 1
         page = self._offered(person, NEXT, now)
         fitting = np.isin(self.town.topic[page], self.town.topics_of(person, day)).sum()
-        if 2 * fitting >= NEXT:
-            self.log.followed[person] = self.since[person]
-        elif self.since[person] > PATIENCE:
-            self.log.followed[person] = PATIENCE + 1
+        if 2 * fitting >= NEXT or self.since[person] > PATIENCE:
+            self.log.followed.append(self.since.pop(person))

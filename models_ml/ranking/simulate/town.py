@@ -9,7 +9,6 @@ now and then one is given up for another. Some people give up all of their taste
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +35,8 @@ LIKED_BY_ALL, LEAST = 0.15, 0.4
 POPULAR = 0.6
 """Topics are wanted and served by a power law with this exponent."""
 WORDS, COMMON = 30, 80
-SYLLABLES = ("ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu")
+SYLLABLES = [consonant + vowel for consonant in "bcdfghjklmnprstvz" for vowel in "aeiou"]
+"""Many, so that words of different topics have no more pieces in common than words have."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Plan:
     """How large a town is. `sessions`: days, on each of which the mean person opens the feed once; `newcomers`: the
     part of people that comes after the beginning; `uploads`: posts a day for each person; `new_creators`: the part of
     these that is somebody's first; `changed`: the part of people that
-    gives up all tastes for a new one on one day."""
+    gives up all tastes for a new one, `changes`: how often."""
 
     people: int = 150
     posts: int = 3000
@@ -53,11 +53,12 @@ class Plan:
     uploads: float = 0.025
     new_creators: float = 0.4
     changed: float = 0.1
+    changes: int = 1
 
     @property
-    def change(self) -> int:
-        """The day on which some people change."""
-        return int(0.7 * self.sessions)
+    def change_days(self) -> list[int]:
+        """The days on which some people change, the last of them when most of the time has passed."""
+        return [int(0.7 * self.sessions * (turn + 1) / self.changes) for turn in range(self.changes)]
 
 
 class Town:
@@ -128,13 +129,13 @@ class Town:
         new = chance.random(plan.people) < plan.newcomers
         self.joined = np.where(new, chance.uniform(START, self.end, plan.people), START)
         self.tells = new & (chance.random(plan.people) < 0.5)
-        self.changed = (chance.random(plan.people) < plan.changed) & (self.joined < START + plan.change * DAY)
+        self.changed = (chance.random(plan.people) < plan.changed) & (self.joined < START + plan.change_days[0] * DAY)
         shape = (plan.sessions, plan.people, TASTES)
         self.tastes, self.strength = np.zeros((*shape, DIMENSIONS)), np.zeros(shape)
         self.wanted = np.full(shape, -1)
         points, strength, wanted = self._draw_tastes(np.full((plan.people, TASTES), -1))
         for day in range(plan.sessions):
-            if day == plan.change:
+            if day in plan.change_days:
                 fresh = self._draw_tastes(wanted)
                 for kept, drawn in zip((points, strength, wanted), fresh, strict=True):
                     kept[self.changed] = drawn[self.changed]
@@ -194,5 +195,10 @@ def _unit(points: npt.NDArray) -> Floats:
 
 def _words(chance: np.random.Generator, number: int) -> npt.NDArray[np.str_]:
     """Distinct words of three syllables that say nothing in any language."""
-    every: Sequence[str] = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES]
-    return np.array(every)[chance.permutation(len(every))[:number]]
+    every = len(SYLLABLES) ** 3
+    return np.array(["".join(_syllables(word)) for word in chance.choice(every, number, replace=False).tolist()])
+
+
+def _syllables(word: int) -> list[str]:
+    many = len(SYLLABLES)
+    return [SYLLABLES[part] for part in (word // many**2, word // many % many, word % many)]

@@ -89,7 +89,7 @@ def test_tastes_wander_and_those_who_change_want_something_else_overnight(town: 
     early, late = town.tastes[0, stays, 0], town.tastes[3, stays, 0]
     assert 0 < 1 - early @ late < 0.5
     for person in np.flatnonzero(town.changed).tolist():
-        before, after = town.topics_of(person, SMALL.change - 1), town.topics_of(person, SMALL.change)
+        before, after = (town.topics_of(person, SMALL.change_days[0] + late) for late in (-1, 0))
         assert len(after) == 1 and not set(after) & set(before)
 
 
@@ -113,7 +113,7 @@ def test_popularity_collapses_onto_a_few_posts_and_ours_does_not(town: Town, ser
 
 
 def test_who_knows_all_follows_a_change_at_once_and_popularity_never_does(served: dict[str, Log]) -> None:
-    followed = {name: np.mean(list(log.followed.values())) for name, log in served.items()}
+    followed = {name: np.mean(log.followed) for name, log in served.items()}
     assert followed["oracle"] < 5 < 20 < followed["popular"]
 
 
@@ -125,7 +125,7 @@ def test_a_figure_is_what_it_says_of_a_life_told_by_hand() -> None:
             [(0, 0, 1, 0, 0.2), (1, 0, 1, 1, 0.4), (0, 1, 2, 0, 0.6), (2, 1, 2, -1, 1.0)]
         )
     ]
-    found = figures(town, Log(made, [], {0: 4, 1: 12}, 2))
+    found = figures(town, Log(made, [], [4, 12], 2))
     assert found["pleasure"] == pytest.approx(0.4), "what people find themselves does not count"
     assert found["session"] == pytest.approx(0.6) and found["videos"] == 1.5
     assert found["coverage"] == pytest.approx(2 / len(town.born))
