@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models_ml.ranking.candidates import SPANS, Visit, peers
+from models_ml.ranking.candidates import SPANS, Visit, creators, peers
 from models_ml.ranking.candidates.pool import SOURCES
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.people import WINDOW
-from models_ml.ranking.tables import NOBODY, Floats, Ints, products
+from models_ml.ranking.tables import NOBODY, Floats, Ints, looked_up, products
 from models_ml.ranking.trends import HALF_LIVES, HOUR
 
 PAIRS = ("next", "near", "lift", "taste", "topic")
@@ -71,7 +71,7 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
         taste.liked,
         topic.liked,
     )
-    columns = [column for pair in pairs for column in _over_history(pair, visit)]
+    columns: list[npt.NDArray | float] = [column for pair in pairs for column in _over_history(pair, visit)]
     columns.append((around > 0).sum(axis=0))
     columns.extend(_of_peers(memory, visit, posts))
     counts = memory.trends.at(posts, visit.now)
@@ -81,16 +81,19 @@ def describe(memory: Memory, visit: Visit, posts: Ints, marks: npt.NDArray) -> M
     columns.append((visit.now - memory.born[posts]) / HOUR)
     columns.append((visit.now - memory.latest[posts]) / HOUR)
     columns.append((popular + 1) / (memory.shown[posts] + 2))
-    columns.extend(_of_pair(memory, visit, posts))
+    columns.extend(_of_creators(memory, visit, posts))
     columns.append(taste.disliked.max(axis=0) if len(visit.disliked) else np.full(len(posts), np.nan))
     columns.extend(_of_duration(memory, visit, posts))
     columns.extend(row for space in (taste, topic) for row in _leaning(space))
     history, usual_likes, usual_age, idle, mood = _of_person(memory, visit)
-    columns.extend(np.full(len(posts), value) for value in (history, usual_likes, usual_age, idle, mood))
+    columns.extend((history, usual_likes, usual_age, idle, mood))
     columns.append(np.log1p(np.maximum((visit.now - memory.born[posts]) / HOUR, 0)) - usual_age)
     columns.append(np.log1p(popular) - usual_likes)
     columns.extend((marks >> bit) & 1 for bit in range(len(SOURCES)))
-    return np.column_stack([np.asarray(column, dtype=np.float32) for column in columns])
+    found = np.empty((len(columns), len(posts)), dtype=np.float32)
+    for row, column in enumerate(columns):
+        found[row] = column
+    return np.ascontiguousarray(found.T)
 
 
 class Alike(NamedTuple):
@@ -141,16 +144,14 @@ def _of_peers(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
     return [summed, summed / number, links[0].max(axis=0), share, links[0][:3].sum(axis=0), late, late / number]
 
 
-def _of_pair(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
-    creators = memory.creator[posts]
-    warmth = np.full(len(posts), np.nan)
-    busy = np.full(len(posts), np.nan)
-    if (known := creators != NOBODY).any():
-        met, gains = visit.person.warmth(memory.creator)
-        place = np.minimum(np.searchsorted(met, creators), max(len(met) - 1, 0))
-        warmth[known] = np.where(met[place] == creators, gains[place], 0.0)[known] if len(met) else 0.0
-        busy[known] = memory.output[creators[known]]
-    return [warmth, busy]
+def _of_creators(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:
+    """What the person thinks of each post's creator, and how many posts that one made."""
+    made_by = memory.creator[posts]
+    if not len(memory.output):
+        return [np.full(len(posts), np.nan)] * 2
+    unknown = made_by == NOBODY
+    felt = looked_up(*creators.warmth(memory, visit), made_by, memory.slots)
+    return [np.where(unknown, np.nan, felt), np.where(unknown, np.nan, memory.output[made_by])]
 
 
 def _of_duration(memory: Memory, visit: Visit, posts: Ints) -> list[npt.NDArray]:

@@ -52,16 +52,6 @@ class Person:
         posts = np.array(self.posts[-WINDOW:], dtype=np.int32)[::-1]
         return posts, np.array(self.gains[-WINDOW:], dtype=np.float32)[::-1]
 
-    def warmth(self, creator: Ints) -> tuple[Ints, npt.NDArray]:
-        """The creators that they met among the last WINDOW events, and the sum of gains from each.
-
-        `creator`: of each post, below zero where unknown.
-        """
-        met = creator[np.array(self.posts[-WINDOW:], dtype=np.int32)]
-        creators, place = np.unique(met, return_inverse=True)
-        sums = np.bincount(place, np.array(self.gains[-WINDOW:]), minlength=len(creators))
-        return creators[creators >= 0], sums[creators >= 0]
-
     def turn(self) -> int:
         """A number that is another one after each event, of the last WINDOW events alone."""
         return min(len(self.posts), WINDOW) + (self.posts[-1] if self.posts else 0)

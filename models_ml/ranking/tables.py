@@ -114,6 +114,16 @@ def distinct(ids: Ints, slots: Ints) -> tuple[Ints, Ints]:
     return found, place
 
 
+def looked_up(keys: Ints, values: npt.NDArray, wanted: Ints, slots: Ints) -> npt.NDArray[np.float64]:
+    """For each of `wanted` the value of the key that it is, 0 where it is none. `keys`: distinct; `slots`: scratch."""
+    if not len(keys):
+        return np.zeros(len(wanted))
+    slots[keys] = np.arange(len(keys), dtype=np.int32)
+    place = slots[wanted]
+    slots[keys] = NOBODY
+    return np.where((place != NOBODY) & (wanted != NOBODY), values[place], 0.0)
+
+
 def top(ids: Ints, weights: npt.NDArray, limit: int, slots: Ints) -> Ints:
     """The `limit` ids with the largest summed weights, largest first; NOBODY is never among them. `slots`: scratch."""
     known = np.flatnonzero(ids != NOBODY)

@@ -18,12 +18,12 @@ class Source(NamedTuple):
 
 SOURCES = (
     Source("after", cowatch.after, 200),
-    Source("around", cowatch.around, 250),
+    Source("around", cowatch.around, 200),
     Source("interests", interests.alike, 100),
     Source("peers", peers.liked_by_peers, 150),
     Source("text", text.about, 60),
     Source("creators", creators.followed, 40),
-    Source("trending", trending.popular, 600),
+    Source("trending", trending.popular, 450),
     Source("fresh", fresh.owed, 20),
     Source("shelf", shelf.fitting, 120),
 )

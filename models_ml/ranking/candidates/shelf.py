@@ -9,9 +9,9 @@ import numpy as np
 
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.memory import Memory
-from models_ml.ranking.tables import NOBODY, Ints, products
+from models_ml.ranking.tables import NOBODY, Ints, distinct, products
 
-CONSIDERED = 2000
+CONSIDERED = 1000
 """Posts in a row that each visit looks at."""
 
 
@@ -29,4 +29,6 @@ def fitting(memory: Memory, visit: Visit, limit: int) -> Ints:
     by_taste, by_topic = (products(leanings @ space[met], space[posts]) for space in (memory.taste, memory.topic))
     fits = by_taste + by_topic
     best = [np.argpartition(-fit, each)[:each] if len(fit) > each else np.arange(len(fit)) for fit in fits]
-    return np.unique(np.concatenate([posts[rows][fit[rows] > 0] for fit, rows in zip(fits, best, strict=True)]))
+    return distinct(
+        np.concatenate([posts[rows][fit[rows] > 0] for fit, rows in zip(fits, best, strict=True)]), memory.slots
+    )[0]
