@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from models_ml.ranking.features import describe
 from models_ml.ranking.history import History, gains
 from models_ml.ranking.memory import Memory
 from models_ml.ranking.people import Person
-from models_ml.ranking.ranker import CLOSER, Ranker
+from models_ml.ranking.ranker import CLOSER, Choice, Ranker
 from models_ml.ranking.rehearsal import rehearse
 from models_ml.ranking.selection import Offer, Rules, select
 from models_ml.ranking.tables import NOBODY, Ints
@@ -36,16 +37,11 @@ class FeedModel:
 
     def fit(self, events: pd.DataFrame, items: pd.DataFrame, ranker: Ranker | None = None) -> FeedModel:
         """Learn everything anew, but for the ranker when it is given. Raises ValueError when a frame lacks its ids."""
-        events = frames.events_of(events)
-        items = frames.items_of(items, also=events[frames.ITEM])
-        texts = _texts(items)
-        self.content = Content.learn(texts)
-        topics = self.content.place(texts)
-        people, names = pd.factorize(events[frames.USER])
-        history = _history(events, items, people.astype(np.int32))
-        self.ranker = ranker or Ranker.learn(list(rehearse(_blank(items, topics, names.tolist()), history)))
-        self.memory = _blank(items, topics, names.tolist())
-        self.memory.learn(history)
+        told = _Told.of(events, items)
+        self.content = told.content
+        self.ranker = ranker or Ranker.learn(told.choices())
+        self.memory = told.blank()
+        self.memory.learn(told.history)
         return self
 
     def add(self, items: pd.DataFrame) -> None:
@@ -147,6 +143,44 @@ class FeedModel:
         return posts[select(offer, places, self.rules, chance).rows]
 
 
+def choices(events: pd.DataFrame, items: pd.DataFrame) -> list[Choice]:
+    """What a ranker can learn from in a history, see `rehearsal`."""
+    return _Told.of(events, items).choices()
+
+
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """Frames as the parts of a feed read them."""
+
+    content: Content
+    items: pd.DataFrame
+    topics: npt.NDArray[np.float32]
+    names: Sequence[Hashable]
+    history: History
+
+    @classmethod
+    def of(cls, events: pd.DataFrame, items: pd.DataFrame) -> _Told:
+        """Raises ValueError when a frame lacks its ids."""
+        events = frames.events_of(events)
+        items = frames.items_of(items, also=events[frames.ITEM])
+        texts = _texts(items)
+        content = Content.learn(texts)
+        people, names = pd.factorize(events[frames.USER])
+        history = _history(events, items, people.astype(np.int32))
+        return cls(content, items, content.place(texts), names.tolist(), history)
+
+    def blank(self) -> Memory:
+        """A memory that knows posts and people and no event."""
+        memory = Memory(self.topics.shape[1])
+        _list(memory, self.items, self.topics)
+        for name in self.names:
+            memory.number_of(name)
+        return memory
+
+    def choices(self) -> list[Choice]:
+        return list(rehearse(self.blank(), self.history))
+
+
 def _plain(value: Any) -> Hashable:
     """An id as Python's own number or text: numpy's would not be written to a file."""
     return value.item() if isinstance(value, np.generic) else value
@@ -179,15 +213,6 @@ def _history(events: pd.DataFrame, items: pd.DataFrame, people: Ints) -> History
     order = np.lexsort((times, people))
     gain = gains(told, len(events))
     return History(people[order], posts[order], times[order], gain[order], places[order].astype(np.float32), timed)
-
-
-def _blank(items: pd.DataFrame, topics: npt.NDArray[np.float32], names: Sequence[Hashable]) -> Memory:
-    """A memory that knows posts and people and no event."""
-    memory = Memory(topics.shape[1])
-    _list(memory, items, topics)
-    for name in names:
-        memory.number_of(name)
-    return memory
 
 
 def _list(memory: Memory, items: pd.DataFrame, topics: npt.NDArray[np.float32]) -> npt.NDArray:

@@ -23,6 +23,7 @@ from models_ml.ranking import frames
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import gather
 from models_ml.ranking.features import describe
+from models_ml.ranking.model import choices
 from models_ml.ranking.ranker import Choice, Ranker
 from models_ml.ranking.rehearsal import OTHERS
 from models_ml.ranking.simulate.life import live
@@ -33,6 +34,8 @@ DESCRIBED = 50
 """Candidates that are described at a time."""
 WEIGHT = 20.0
 """What a lesson counts for beside a rehearsed choice, of which one like is known and nothing else."""
+USUAL = 0.2
+"""What a candidate pleases on average."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +136,14 @@ class Taught:
         some = self.chance.permutation(len(posts))[:DESCRIBED]
         ids = np.array([memory.post_ids[post] for post in posts[some].tolist()], dtype=np.int64)
         pleasure: npt.NDArray = self.town.pleasure(int(user), ids, self.town.day(now))  # type: ignore[call-overload]
-        chances = np.minimum(pleasure / (pleasure.mean() * (OTHERS + 1)), 1.0)
+        chances = pleasure / (USUAL * (OTHERS + 1))
         return Choice(describe(memory, visit, posts[some], marks[some]), chances.astype(np.float32), WEIGHT)
 
 
 def taught(seed: int, plan: Plan, told: Told, ranker: Ranker, own: float, rate: float) -> list[Choice]:
-    """The lessons of one town; `own`: the part of people and days that the feed serves itself."""
+    """The lessons of one town, and the choices that its history alone would teach. `own`: the part of people and days
+    that the feed serves itself."""
     town = Town(seed, plan)
     made = Taught(town, ranker, told, own, rate)
     live(town, made)
-    return made.choices
+    return made.choices + choices(pd.DataFrame(made.feed.events), told.items(town.items))
