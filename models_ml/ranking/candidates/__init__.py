@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ LONG_AGO = 30 * 86400.0
 """When a newcomer is taken to have liked posts of the topics that they chose, in seconds before now."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Visit:
     """A person at a moment: the latest liked posts (latest first) with ages in seconds, and the latest disliked."""
 
@@ -41,12 +42,12 @@ class Visit:
             gains = np.append(gains, np.full(len(hints), LIKED, dtype=np.float32))
         return cls(person, now, liked, times, gains, person.recent(HISTORY, liked=False)[0])
 
-    @property
+    @cached_property
     def importance(self) -> npt.NDArray[np.float32]:
         """What each of the liked posts counts for, shape (liked,)."""
         return (FADING ** np.arange(len(self.liked)) * self.gains).astype(np.float32)
 
-    @property
+    @cached_property
     def leanings(self) -> tuple[Ints, npt.NDArray[np.float32]]:
         """The posts of all events that are remembered, shape (met,), and what each of them says for others like it, by
         SPANS, shape (spans, met): how much better than indifferent it was, fading."""
