@@ -18,6 +18,9 @@ BUCKETS = 1 << 15
 DIMENSIONS = 64
 GRAM = 4
 """Characters of a piece of a word: what finds "cooking" near "cook" and serves languages without spaces."""
+TAG = 6.0
+"""What a tag counts for beside a word: its author says with it what the post is about, and it stands alone among the
+dozens of pieces that a title makes."""
 _WORD = re.compile(r"\w+", re.UNICODE)
 
 Vectors = npt.NDArray[np.float32]
@@ -32,17 +35,20 @@ def pieces(title: str, tags: Sequence[str] = ()) -> list[str]:
 
 
 def hashed(texts: Iterable[Sequence[str]]) -> sparse.csr_matrix:
-    """Counts of hashed pieces, shape (texts, BUCKETS)."""
+    """Hashed pieces and what they count for, less and less the more often one is there, shape (texts, BUCKETS)."""
     columns: list[int] = []
+    worth: list[float] = []
     ends = [0]
     for text in texts:
         columns.extend(zlib.crc32(piece.encode()) % BUCKETS for piece in text)
+        worth.extend(TAG if piece.startswith("#") else 1.0 for piece in text)
         ends.append(len(columns))
     counts = sparse.csr_matrix(
-        (np.ones(len(columns), dtype=np.float32), np.array(columns, dtype=np.int64), np.array(ends)),
+        (np.array(worth, dtype=np.float32), np.array(columns, dtype=np.int64), np.array(ends)),
         shape=(len(ends) - 1, BUCKETS),
     )
     counts.sum_duplicates()
+    counts.data = np.where(counts.data < TAG, 1 + np.log(counts.data), counts.data)
     return counts
 
 
@@ -86,7 +92,7 @@ class Content:
     @staticmethod
     def _weighed(counts: sparse.csr_matrix, rarity: Vectors) -> sparse.csr_matrix:
         weighed = counts.copy()
-        weighed.data = (1 + np.log(weighed.data)) * rarity[weighed.indices]
+        weighed.data = weighed.data * rarity[weighed.indices]
         length = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
         return sparse.diags_array(1 / np.maximum(length, 1e-9), dtype=np.float32).tocsr() @ weighed
 
