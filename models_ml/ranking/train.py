@@ -52,8 +52,8 @@ TOWNS: Sequence[tuple[Plan, Told]] = (
     (_restless(90, 1500, 8), Told(text=False, creators=False, watch=False, silence=False)),
     (_restless(60, 1000, 8), Told(silence=False)),
 )
-HELD_OUT = (Plan(150, 3000, 10), Plan(60, 600, 12), Plan(300, 1000, 7), Plan(300, 2500, 6))
-QUICK_TOWNS, QUICK_HELD_OUT = ((_restless(40, 600, 6), Told()),), (Plan(40, 600, 6),)
+HELD_OUT = (Plan(150, 3000, 8), Plan(60, 600, 10), Plan(200, 1500, 6))
+QUICK_TOWNS, QUICK_HELD_OUT = ((_restless(20, 200, 4), Told()),), (Plan(20, 200, 4),)
 RATE, OWN = 0.3, 0.7
 """The part of pages that lessons are taken from, and the part that is served by the trees of the first time."""
 AFTER = 0.8
