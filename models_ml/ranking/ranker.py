@@ -25,7 +25,7 @@ PARAMETERS = {
 }
 """Chosen on the earlier rehearsals for the later ones: shallow and slow beat deep, and pairs or lists of choices."""
 ROUNDS = 140
-GLANCE, CLOSER = 25, 200
+GLANCE, CLOSER = 25, 120
 """All candidates are judged by the first trees, and by all trees only so many that these put first."""
 FEWEST = 50
 """With fewer rehearsed choices than this there is nothing to learn from, and the rule below orders candidates."""

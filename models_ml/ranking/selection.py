@@ -75,18 +75,19 @@ def select(offer: Offer, places: int, rules: Rules, chance: np.random.Generator,
     """A page of min(places, n) different candidates.
 
     The share `explore` of the places (rounded by chance, so that it holds on average for small pages) goes to owed
-    posts, each drawn evenly from the `pool` that score best; never the first place, unless all explore. The others are
-    drawn without replacement by adding Gumbel noise to score / temperature (Kool and others, ICML 2019; the same as
-    weights of exp(score / temperature)). A page keeps to `per_creator` and `topic_share` as long as others are left;
-    two neighbours have different creators where any order allows it, also beside `after`, who made the last post shown
-    before, and different topics where that costs little.
+    posts that do not come by their own score, each drawn evenly from the `pool` of these that score best; never the
+    first place, unless all explore. The others are drawn without replacement by adding Gumbel noise to score /
+    temperature (Kool and others, ICML 2019; the same as weights of exp(score / temperature)). A page keeps to
+    `per_creator` and `topic_share` as long as others are left; two neighbours have different creators where any order
+    allows it, also beside `after`, who made the last post shown before, and different topics where that costs little.
     """
     size = max(0, min(places, len(offer)))
     if size == 0:
         return Page(np.zeros(0, dtype=np.int64), ())
     page = _Choice(offer, rules.per_creator, _topic_places(offer, rules.topic_share * size))
-    pools = _explore(page, offer, min(int(rules.explore * size + chance.random()), size), rules.pool, chance)
     order = np.argsort(-offer.scores, kind="stable")
+    turns = min(int(rules.explore * size + chance.random()), size)
+    pools = _explore(page, order[size - turns :][offer.owed[order[size - turns :]]], turns, rules.pool, chance)
     if rules.temperature > 0:
         head, rest = np.split(order, [rules.reach * size])
         noisy = offer.scores[head] / rules.temperature + chance.gumbel(size=len(head))
@@ -143,11 +144,9 @@ class _Choice:
 
 
 def _explore(
-    page: _Choice, offer: Offer, turns: int, size: int, chance: np.random.Generator
+    page: _Choice, line: npt.NDArray[np.int64], turns: int, size: int, chance: np.random.Generator
 ) -> dict[int, npt.NDArray[np.int64]]:
-    """Choose for so many places, as long as there are owed posts: the row of each, and the pool that it came from."""
-    line = np.flatnonzero(offer.owed)
-    line = line[np.argsort(-offer.scores[line], kind="stable")]
+    """Choose for so many places out of a line, as long as it is: the row of each, and the pool that it came from."""
     pools: dict[int, npt.NDArray[np.int64]] = {}
     for _ in range(turns):
         pool = []

@@ -85,6 +85,13 @@ def test_who_explores_is_drawn_evenly_from_the_pool_that_is_told() -> None:
     assert all(150 < drawn[row] < 250 for row in (16, 17, 18, 19))
 
 
+def test_an_owed_post_that_comes_by_its_own_score_keeps_its_place() -> None:
+    candidates = offer(np.arange(40), owed=range(20, 40))
+    for seed in range(50):
+        found = page(candidates, 10, Rules(explore=0.3), seed)
+        assert [row for row, out in zip(found.rows, found.explored, strict=True) if not out] == list(range(39, 32, -1))
+
+
 def test_without_such_posts_the_page_is_full_all_the_same() -> None:
     found = page(offer(range(30)), 6, Rules(explore=0.5))
     assert len(found.rows) == 6
