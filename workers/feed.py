@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import structlog
 
@@ -27,11 +28,15 @@ def refresh_trending() -> None:
 def snapshot() -> None:
     """Write anew what goes with what, for the processes that serve; a part of the time only, however long it takes.
 
-    Two at once write two snapshots, and the later one is served.
+    One is made at a time: who comes meanwhile leaves it at that.
     """
     models = config.current().models_folder
-    if not engine.is_due(models, clock.timestamp()):
-        return
+    with engine.turn(models) as ours:
+        if ours and engine.is_due(models, clock.timestamp()):
+            _snapshot(models)
+
+
+def _snapshot(models: Path) -> None:
     started, now = time.monotonic(), clock.now()
     events, items = history.events(now, transaction), history.items(transaction)
     made = FeedModel().fit(events, items, ranker=Ranker())

@@ -2,7 +2,8 @@
 
 A worker writes a snapshot every few minutes (`write`); each process that serves maps the newest into memory and, a few
 seconds behind, makes new posts known to its own copy. It is a help and never a need: with no snapshot, or none that can
-be read, the feed goes by its rules. What a person did is not in here: it is read from the database for each page.
+be read or gives answers, the feed goes by its rules. What a person did is not in here: it is read from the database
+for each page.
 
     <models>/feed/<version>/...     see `models_ml.ranking.store`
     <models>/feed/current
@@ -12,11 +13,13 @@ The library and its trees take a second to import, so they are imported by the t
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +49,8 @@ SNAPSHOTS_KEPT = 2
 MADE_IN, REST = "seconds", 10
 PROPOSED = 150
 """Candidates that the model proposes for a page; the database says which of them may be shown."""
+_DAMAGED = (ArithmeticError, LookupError, TypeError, ValueError)
+"""What asking a snapshot raises that has numbers in it which cannot be: loading looks at their shapes alone."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +70,29 @@ class Visit:
 
     def __init__(self, lock: threading.Lock, asked: Asked, ranker: str) -> None:
         self._lock, self._asked, self.ranker = lock, asked, ranker
-
-    def proposed(self) -> list[int]:
+        self.proposed = [int(str(post_id)) for post_id in asked.best(PROPOSED)]
         """Posts that may please, at most PROPOSED, in no order."""
-        with self._lock:
-            return [int(str(post_id)) for post_id in self._asked.best(PROPOSED)]
 
     def log_odds(self, post_ids: Sequence[int]) -> npt.NDArray[np.float32]:
         """See `Asked.scores`."""
-        with self._lock:
+        with self._lock, _told_of_damage():
             return self._asked.scores(post_ids)
+        return np.full(len(post_ids), np.nan, dtype=np.float32)
 
     def because(self, post_ids: Sequence[int]) -> list[Any]:
         """See `Asked.because`."""
-        with self._lock:
+        with self._lock, _told_of_damage():
             return self._asked.because(post_ids)
+        return [None] * len(post_ids)
+
+
+@contextlib.contextmanager
+def _told_of_damage() -> Iterator[None]:
+    """A snapshot that cannot answer costs nobody their page: it is told of, and the block is left."""
+    try:
+        yield
+    except _DAMAGED:
+        log.exception("feed_snapshot_damaged")
 
 
 class Engine:
@@ -89,7 +102,7 @@ class Engine:
         self._models = models
         self._folder = models / "feed"
         self._lock = threading.Lock()
-        self._loading = threading.Lock()
+        self._loading, self._adding = threading.Lock(), threading.Lock()
         self._feed: FeedModel | None = None
         self._rankers: dict[str, Ranker] = {}
         self._refused: set[str] = set()
@@ -100,35 +113,45 @@ class Engine:
     def visit(
         self, user_id: int, recent: Recent, now: datetime, banned: Sequence[int], ranker: str = ""
     ) -> Visit | None:
-        """Somebody asks for a page; None while there is no snapshot or no ranker. `ranker`: a version on trial, in
-        place of the one in use; until it is loaded the one in use answers."""
+        """Somebody asks for a page; None while there is no snapshot or no ranker, or none that can answer. `ranker`: a
+        version on trial, in place of the one in use; until it is loaded the one in use answers."""
         self._look(ranker)
         feed = self._feed
         version = ranker if ranker in self._rankers else self._in_use
         if feed is None or version not in self._rankers:
             return None
-        with self._lock:
+        with self._lock, _told_of_damage():
             person = feed.recall(user_id, recent["post_id"].tolist(), recent["at"].tolist(), _gains(recent).tolist())
             return Visit(self._lock, feed.ask(person, now.timestamp(), banned, self._rankers[version]), version)
+        return None
 
     def wants_posts(self) -> datetime | None:
         """Since when new posts are wanted, when it is time to ask again; they are to be given to `add`."""
         now = time.monotonic()
-        if self._feed is None or now < self._caught_up + CATCH_UP_EVERY_S:
+        if self._feed is None or now < self._caught_up + CATCH_UP_EVERY_S or self._adding.locked():
             return None
         self._caught_up = now
         return self._since
 
     def add(self, posts: Sequence[NewPost], until: datetime) -> None:
-        """Make posts known that were playable before `until`; those that are known stay as they are."""
-        feed = self._feed
-        if feed is None:
-            return
-        fresh = [post for post in posts if post.item_id not in feed.memory.post_of]
-        if fresh:
+        """Have posts made known that were playable before `until`; those that are known stay as they are.
+
+        Beside the requests: each is compared with all the others, which takes longer the more there are.
+        """
+        if (feed := self._feed) is not None:
+            fresh = [post for post in posts if post.item_id not in feed.memory.post_of]
+            threading.Thread(target=self._add, args=(feed, fresh, until), name="feed-posts", daemon=True).start()
+
+    def _add(self, feed: FeedModel, posts: Sequence[NewPost], until: datetime) -> None:
+        with self._adding:
+            for post in posts:
+                item, began = _item(post), time.monotonic()
+                with self._lock, _told_of_damage():
+                    feed.add(item)
+                time.sleep(time.monotonic() - began)  # pages have at least as much of the time
             with self._lock:
-                feed.add(_items(fresh))
-        self._since = until
+                if feed is self._feed:  # else another snapshot was taken meanwhile, which was told none of this
+                    self._since = until
 
     def load(self, ranker: str = "") -> None:
         """Take the newest snapshot and the rankers that are wanted, now, whatever it takes."""
@@ -147,7 +170,7 @@ class Engine:
 
     def _is_stale(self, ranker: str) -> bool:
         wanted = {self._wanted(), ranker} - {""} - self._rankers.keys() - self._refused
-        return bool(wanted) or _named(self._folder) not in (self._version, *self._refused)
+        return bool(wanted) or _named(self._folder) not in ("", self._version, *self._refused)
 
     def _wanted(self) -> str:
         return registry.in_use(rankers.MODEL, (self._models, registry.SHIPPED))
@@ -164,8 +187,10 @@ class Engine:
             self._refused.add(version)
             log.error("feed_snapshot_refused", version=version, error=str(error))
             return
-        self._since = datetime.fromtimestamp(feed.memory.clock, UTC)
-        self._feed, self._version, self._caught_up = feed, version, float("-inf")
+        with self._lock:
+            self._since = datetime.fromtimestamp(feed.memory.clock, UTC)
+            self._feed, self._version, self._caught_up = feed, version, float("-inf")
+        self._refused = set()  # it may have been the disk: what is still wanted is looked at once more
 
     def _load_rankers(self, ranker: str) -> None:
         for version in {self._wanted(), ranker} - {""} - self._rankers.keys() - self._refused:
@@ -178,16 +203,35 @@ class Engine:
             self._in_use = self._wanted()
 
 
+@contextlib.contextmanager
+def turn(models: Path) -> Iterator[bool]:
+    """Whether it is for us to make a snapshot while the block runs: one at a time is made in a folder, by whoever has
+    its lock, which dies with the process. Raises OSError where nothing can be written, before anything was made."""
+    folder = models / "feed"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".turn").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def write(feed: FeedModel, models: Path, version: str, seconds: float) -> None:
-    """Put a snapshot, which took so long to make, in place of the one before, which is kept for those who read it."""
+    """Put a snapshot, which took so long to make, in place of the one before, which is kept for those who read it.
+
+    For whoever has the `turn`: what a process left that ended while it wrote is removed.
+    """
     folder = models / "feed"
     feed.save(folder / version)
     (folder / version / MADE_IN).write_text(f"{seconds:.3f}", encoding="utf-8")
     part = folder / ".current.part"
     part.write_text(version, encoding="utf-8")
     os.replace(part, folder / "current")
-    kept = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    for path in kept[:-SNAPSHOTS_KEPT]:
+    others = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != version)
+    left = [path for path in others if path.name.startswith(".")]
+    for path in [*left, *others[len(left) : len(others) - (SNAPSHOTS_KEPT - 1)]]:
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -230,7 +274,7 @@ def _gains(recent: Recent) -> npt.NDArray[np.float32]:
     return gains(told, len(recent))
 
 
-def _items(posts: Sequence[NewPost]) -> pd.DataFrame:
+def _item(post: NewPost) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame([vars(post) for post in posts])
+    return pd.DataFrame([vars(post)])

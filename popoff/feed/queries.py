@@ -337,13 +337,13 @@ def watched_by_week(user_id: int, model: str) -> tuple[Sequence[sa.Row[Any]], Ve
 
 
 def playable_since(moment: datetime, limit: int = 500) -> Sequence[sa.Row[Any]]:
-    """Posts that became playable from then on, the earliest first: id, description, tags, duration_ms, user_id,
-    playable_at."""
+    """Posts that became playable from then on, of very many the newest, the latest first: id, description, tags,
+    duration_ms, user_id, playable_at."""
     columns: tuple[Any, ...] = (
         Post.id, Post.description, Post.tags, Post.duration_ms, Post.user_id, Post.playable_at
     )  # fmt: skip
     return db.session.execute(
-        sa.select(*columns).where(Post.playable_at >= moment, is_shown()).order_by(Post.playable_at).limit(limit)
+        sa.select(*columns).where(Post.playable_at >= moment, is_shown()).order_by(Post.playable_at.desc()).limit(limit)
     ).all()
 
 

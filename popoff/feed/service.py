@@ -101,7 +101,7 @@ def choose(
         dice=float(rng.random()),
         per_author=per_author,
         following_only=following_only,
-        proposed=visit.proposed() if visit else (),
+        proposed=visit.proposed if visit else (),
     )
     ranked = rules.rank(found, interests)
     if visit:
@@ -146,7 +146,7 @@ def _visit(user_id: int, met: Recent, exclude: Sequence[int], ranker: str) -> Vi
         now = clock.now()
         posts = queries.playable_since(since - OVERLAP)
         new = [NewPost(p.id, p.description, p.tags, p.duration_ms, p.user_id, p.playable_at) for p in posts]
-        feed.add(new, posts[-1].playable_at if posts else now)
+        feed.add(new, posts[0].playable_at if posts else now)
     return feed.visit(user_id, met, clock.now(), [*exclude, *met["post_id"].tolist()], ranker)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -24,6 +25,8 @@ from popoff.social.models import Like
 from tests.integration.feed.conftest import Register
 from tests.integration.feed.test_filters import World
 from tests.support.crowd import people
+from tests.support.crowd import posts as posts_at_once
+from tests.support.faults import until
 from tests.support.posts import make_post
 from tests.support.rankers import put_ranker
 from workers import feed as jobs_of_feed
@@ -112,9 +115,31 @@ def test_a_post_that_came_after_the_snapshot_is_known_within_seconds(
     late = make_post("creator1", "Guitar", age=timedelta())
     monkeypatch.setattr(engine, "CATCH_UP_EVERY_S", 0.0)
     assert late in [place.post_id for place in feed.choose(viewer, 41).places]
+    until(lambda: is_known(viewer, late), 10, "the new post is known")
+
+
+def is_known(viewer: int, post_id: int) -> bool:
     visit = engine.current().visit(viewer, recent.unpack(b""), clock.now(), [])
-    assert visit is not None and np.isfinite(visit.log_odds([late])).all()
-    assert engine.CATCH_UP_EVERY_S < 10
+    assert visit is not None
+    return bool(np.isfinite(visit.log_odds([post_id])).all())
+
+
+def test_however_many_posts_come_at_once_the_newest_are_known_and_no_page_waits_for_them(
+    models: Path, posts: list[int], register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    (author,) = people(1, "importer")
+    many = posts_at_once(author, ["Guitar"] * 501, [clock.now()] * 501)
+    last = make_post("creator1", "Guitar", age=timedelta())
+    busy = threading.Event()
+    monkeypatch.setattr(engine, "_item", lambda post, read=engine._item: busy.wait(30) and read(post))
+    assert len(feed.choose(viewer, 5).places) == 5, "while the first of them is being looked at"
+    assert engine.current().wants_posts() is None, "one lot after the other"
+    busy.set()
+    until(lambda: is_known(viewer, last), 10, "the newest is known")
+    until(lambda: not engine.current()._adding.locked(), 10, "all are looked at")
+    assert sum(is_known(viewer, post_id) for post_id in many) == 499
 
 
 def test_without_a_snapshot_the_rules_make_the_page(models: Path, posts: list[int], register: Register) -> None:
@@ -145,6 +170,22 @@ def test_a_damaged_snapshot_is_refused_and_the_rules_make_the_page(
     engine.current().load()
     page = feed.choose(register("viewer"), 5)
     assert (len(page.places), page.ranker) == (5, feed.RULES)
+
+
+@pytest.mark.parametrize("name", ["near.ids", "next.ids", "alike.ids", "about.ids", "likes", "fans"])
+def test_a_snapshot_with_numbers_that_cannot_be_costs_nobody_their_page(
+    models: Path, posts: list[int], register: Register, name: str
+) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    array = np.lib.format.open_memmap(models / "feed" / "20260101T000000" / f"{name}.npy", mode="r+")
+    array[:] = 123456789
+    array.flush()
+    engine._ENGINES.clear()
+    engine.current().load()
+    for post_id in posts[:4:2]:
+        feed.learn(viewer, post_id, watch_ms=10_000)
+    assert len(feed.choose(viewer, 5).places) == 5
 
 
 def test_a_damaged_snapshot_does_not_take_the_place_of_a_good_one(
@@ -178,6 +219,42 @@ def test_old_snapshots_go_and_rest_follows_work(models: Path, posts: list[int]) 
     assert engine.is_due(models, made + 301)
 
 
+def test_one_snapshot_is_made_at_a_time_and_what_a_killed_process_left_goes(models: Path, posts: list[int]) -> None:
+    with engine.turn(models) as ours, engine.turn(models) as theirs:
+        assert ours and not theirs
+        jobs_of_feed.snapshot()
+        assert not (models / "feed" / "current").exists()
+        (models / "feed" / ".20260101T000000-abc").mkdir()
+        for version in ("20260103T000000", "20260101T000000", "20260102T000000"):
+            engine.write(FeedModel(), models, version, seconds=1.0)
+    kept = sorted(path.name for path in (models / "feed").iterdir() if path.is_dir())
+    assert kept == ["20260102T000000", "20260103T000000"]
+
+
+def test_where_nothing_can_be_written_nothing_is_worked_out(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (models / "feed").write_text("in the way")
+    monkeypatch.setattr(jobs_of_feed.FeedModel, "fit", lambda *_, **__: pytest.fail("it was worked out"))
+    with pytest.raises(OSError):
+        jobs_of_feed.snapshot()
+
+
+def test_a_ranker_that_could_not_be_read_is_looked_at_again_with_the_next_snapshot(
+    models: Path, posts: list[int], register: Register
+) -> None:
+    viewer, trees = register("viewer"), models / "ranking" / RANKER / "model.ubj"
+    whole = trees.read_bytes()
+    trees.write_bytes(b"")
+    snapshot(models, posts)
+    engine.current().load()
+    assert feed.choose(viewer, 5).ranker == feed.RULES
+    trees.write_bytes(whole)
+    shutil.copytree(models / "feed" / "20260101T000000", models / "feed" / "20260102T000000")
+    (models / "feed" / "current").write_text("20260102T000000")
+    for _ in range(2):
+        engine.current().load()
+    assert feed.choose(viewer, 5).ranker == RANKER
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_with_the_model_as_without_nothing_is_shown_that_may_not_be(
     models: Path, register: Register, seed: int
@@ -200,7 +277,7 @@ def test_many_threads_get_the_answers_that_one_gets(models: Path, posts: list[in
     def ask() -> tuple[list[int], list[float]]:
         visit = engine.current().visit(viewer, met, now, [])
         assert visit is not None
-        return sorted(visit.proposed()), visit.log_odds(posts).tolist()
+        return sorted(visit.proposed), visit.log_odds(posts).tolist()
 
     alone, answers = ask(), []
     threads = [threading.Thread(target=lambda: answers.extend(ask() for _ in range(10))) for _ in range(8)]
@@ -235,7 +312,7 @@ def test_the_job_makes_a_snapshot_of_what_happened_here(
     _, met = queries.person(viewer, "")
     visit = engine.current().visit(viewer, met, clock.now(), [])
     assert visit is not None
-    assert set(posts[1:5]) <= set(visit.proposed())
+    assert set(posts[1:5]) <= set(visit.proposed)
     assert visit.because([posts[3], posts[30]]) == [posts[0], None]
     before = (models / "feed" / "current").read_text()
     (models / "feed" / before / engine.MADE_IN).write_text("60")
