@@ -42,12 +42,15 @@ def take_back(user_id: int, post_id: int) -> bool:
 
 
 def mute_word(user_id: int, word: str) -> bool:
-    """Raises Invalid (code `invalid_word`), and Conflict (code `too_many_words`) after words.MAX_WORDS."""
+    """Raises Invalid (code `invalid_word`), and Conflict (code `too_many_words`) after words.MAX_WORDS, or
+    words.MAX_CHARACTERS in all of them."""
     wanted = words.normal(word)
     advisory_lock(WORDS_LOCK, user_id % 2**31)
     kept = db.session.scalars(sa.select(MutedWord.word).where(MutedWord.user_id == user_id)).all()
-    if wanted not in kept and len(kept) >= words.MAX_WORDS:
-        raise Conflict(f"You can mute {words.MAX_WORDS} words. Unmute one first.", code="too_many_words")
+    characters = sum(len(word) for word in kept) + len(wanted)
+    if wanted not in kept and (len(kept) >= words.MAX_WORDS or characters > words.MAX_CHARACTERS):
+        told = f"You can mute {words.MAX_WORDS} words, of {words.MAX_CHARACTERS} characters together. Unmute one first."
+        raise Conflict(told, code="too_many_words")
     return _add(MutedWord, user_id=user_id, word=wanted)
 
 

@@ -13,6 +13,8 @@ from popoff.kernel.errors import Invalid
 
 MAX_WORDS = 200
 WORD_LENGTH = 50
+MAX_CHARACTERS = 3000
+"""Of all words of a person together: they make one pattern, and databases refuse those that are too large."""
 
 MARKS = (
     "\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed"
