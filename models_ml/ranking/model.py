@@ -143,11 +143,6 @@ class FeedModel:
         return posts[select(offer, places, self.rules, chance).rows]
 
 
-def choices(events: pd.DataFrame, items: pd.DataFrame) -> list[Choice]:
-    """What a ranker can learn from in a history, see `rehearsal`."""
-    return _Told.of(events, items).choices()
-
-
 @dataclass(frozen=True, eq=False)
 class _Told:
     """Frames as the parts of a feed read them."""

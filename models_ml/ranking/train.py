@@ -73,10 +73,10 @@ Figures = dict[str, float]
 def learn(seed: int, towns: Sequence[tuple[Plan, Told]]) -> tuple[Ranker, list[Choice]]:
     """The trees, and the lessons that they learnt from; says how far it is."""
     ranker, choices = Ranker(), list[Choice]()
-    for turn, own in enumerate((0.0, OWN)):
+    for turn, (own, by) in enumerate(((0.0, "a guide"), (OWN, "the trees"))):
         for number, (plan, told) in enumerate(towns):
             choices += taught(10_000 * seed + 100 * turn + number, plan, told, ranker, own, RATE)
-            print(f"round {turn + 1}, town {number + 1} of {len(towns)}: {len(choices)} lessons", flush=True)
+            print(f"served by {by}, town {number + 1} of {len(towns)}: {len(choices)} lessons", flush=True)
         ranker = Ranker.learn(choices)
     return ranker, choices
 

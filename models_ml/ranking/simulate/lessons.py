@@ -23,7 +23,6 @@ from models_ml.ranking import frames
 from models_ml.ranking.candidates import Visit
 from models_ml.ranking.candidates.pool import gather
 from models_ml.ranking.features import describe
-from models_ml.ranking.model import choices
 from models_ml.ranking.ranker import Choice, Ranker
 from models_ml.ranking.rehearsal import OTHERS
 from models_ml.ranking.simulate.life import live
@@ -141,9 +140,8 @@ class Taught:
 
 
 def taught(seed: int, plan: Plan, told: Told, ranker: Ranker, own: float, rate: float) -> list[Choice]:
-    """The lessons of one town, and the choices that its history alone would teach. `own`: the part of people and days
-    that the feed serves itself."""
+    """The lessons of one town; `own`: the part of people and days that the feed serves itself."""
     town = Town(seed, plan)
     made = Taught(town, ranker, told, own, rate)
     live(town, made)
-    return made.choices + choices(pd.DataFrame(made.feed.events), told.items(town.items))
+    return made.choices
