@@ -71,17 +71,20 @@ def candidates(
     per_author: int,
     following_only: bool = False,
     proposed: Sequence[int] = (),
+    least: int = 0,
 ) -> Candidates:
     """Posts that may be shown to this person, with their features, by rising id.
 
     One statement walks the index of each source from its best end and stops when it has enough; the place of
     `dice` (0..1) says where the posts that come by chance begin. At most `per_author` posts come for following their
-    author. Vectors of other insight models count as absent. `proposed`: posts that the trained model would show.
+    author. Vectors of other insight models count as absent. `proposed`: posts that the trained model would show,
+    allowed or not. There are `least` of them as long as so many are left.
     """
     allowed = _allowed(user_id, exclude)
     found = [_followed(allowed, user_id, per_author, ONLY_FOLLOWED if following_only else FOLLOWED)]
     if not following_only:
         part = BESIDE if proposed else 1
+        by_chance = max(RANDOM // part, least)
         later, earlier = (lambda post: post.c.shuffle >= dice), (lambda post: post.c.shuffle < dice)
         found += [
             _near(allowed, liked[:INTERESTS_ASKED], model, PER_INTEREST // part),
@@ -89,8 +92,8 @@ def candidates(
             _first(allowed, Source.FRESH, FRESH // part, lambda post: [post.c.playable_at.desc()]),
             _owed(allowed, OwedPost.shuffle >= dice, OwedPost.shuffle),
             _owed(allowed, OwedPost.shuffle < dice, OwedPost.shuffle.desc()),
-            _first(allowed, Source.RANDOM, RANDOM // part, lambda post: [post.c.shuffle], later),
-            _first(allowed, Source.RANDOM, RANDOM // part, lambda post: [post.c.shuffle.desc()], earlier),
+            _first(allowed, Source.RANDOM, by_chance, lambda post: [post.c.shuffle], later),
+            _first(allowed, Source.RANDOM, by_chance, lambda post: [post.c.shuffle.desc()], earlier),
         ]
         if proposed:
             found.append(_proposed(allowed, proposed))
@@ -348,7 +351,7 @@ def playable_since(moment: datetime, limit: int = 500) -> Sequence[sa.Row[Any]]:
 
 
 def causes(user_id: int, met: Recent) -> dict[int, Cause]:
-    """Of what a person met the posts that may be named to them: post id -> cause."""
+    """Of what a person met the posts that may be named to them, and that they want to hear of: post id -> cause."""
     rows = db.session.execute(
         sa.select(Post.id, Post.description, User.username)
         .join(User, User.id == Post.user_id)
@@ -357,6 +360,7 @@ def causes(user_id: int, met: Recent) -> dict[int, Cause]:
             is_shown(),
             is_visible(),
             sa.not_(blocked_either_way(user_id, Post.user_id)),
+            sa.not_(unwanted(user_id)),
         )
     ).all()
     took = {int(record["post_id"]): record for record in met}

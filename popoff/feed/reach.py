@@ -29,8 +29,7 @@ def reach(viewer_id: int, post_id: int, *, staff: bool) -> dict[str, Any]:
         raise media.not_found()
     sources = _impressions(post_id)
     seen = sum(source["seen"] for source in sources)
-    owed = db.session.get(OwedPost, post_id) is not None
-    audience = Audience(rules.PROMISED, min(seen, rules.PROMISED), owed)
+    audience = _first_audience(post_id, seen)
     return {
         "video_id": post_id,
         "served": sum(source["served"] for source in sources),
@@ -41,6 +40,15 @@ def reach(viewer_id: int, post_id: int, *, staff: bool) -> dict[str, Any]:
         "first_audience": asdict(audience),
         "limits": [asdict(limit) for limit in limits(_state(post), audience)],
     }
+
+
+def _first_audience(post_id: int, seen: int) -> Audience:
+    """As long as it is owed everybody counts once, as in `service.release_promises`; then all was given that was."""
+    owed = db.session.get(OwedPost, post_id) is not None
+    people = sa.select(sa.func.count(sa.distinct(Impression.user_id)))
+    had = people.where(Impression.post_id == post_id, Impression.seen_at.is_not(None))
+    given = db.session.scalar(had) or 0 if owed else seen
+    return Audience(rules.PROMISED, min(given, rules.PROMISED), owed)
 
 
 def _impressions(post_id: int) -> list[dict[str, Any]]:

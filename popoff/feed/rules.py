@@ -58,7 +58,7 @@ PER_CATEGORY_SHARE = 0.6
 FRESH_VIEWS = 50
 FRESH_AGE_S = 2 * 86400.0
 
-# The promise to each new post: so many impressions, given to fitting people while it is young.
+# The promise to each new post: so many people see it, whom it fits, while it is young.
 PROMISED = 30
 PROMISE_ENDS = timedelta(days=7)
 

@@ -102,6 +102,7 @@ def choose(
         per_author=per_author,
         following_only=following_only,
         proposed=visit.proposed if visit else (),
+        least=batch_size,
     )
     ranked = rules.rank(found, interests)
     if visit:
@@ -297,8 +298,8 @@ def index_post(post_id: int, vector: Vectors | None, category: str, model: str) 
 _FULFILLED = """
     DELETE FROM owed_posts WHERE since < :ended OR :promised <= (
         SELECT count(*) FROM (
-            SELECT FROM impressions WHERE impressions.post_id = owed_posts.post_id AND seen_at IS NOT NULL
-            LIMIT :promised
+            SELECT DISTINCT user_id FROM impressions
+            WHERE impressions.post_id = owed_posts.post_id AND seen_at IS NOT NULL LIMIT :promised
         ) AS audience
     )
 """

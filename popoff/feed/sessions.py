@@ -58,7 +58,7 @@ def next_page(
     items = [{**item, "impression": tokens[item["id"]]} for item in service.shown(user_id, page.places)]
     return {
         "feed": items,
-        "exhausted": len(items) < batch_size,
+        "exhausted": len(page.places) < batch_size,
         "next_cursor": encode_cursor([session_id.hex, position + len(page.places)]),
     }
 

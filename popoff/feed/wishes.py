@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from popoff.accounts import queries as accounts
 from popoff.accounts.models import User
 from popoff.accounts.rules import username_key
 from popoff.feed import words
@@ -68,11 +67,11 @@ def mute_creator(user_id: int, username: str) -> bool:
 
 
 def unmute_creator(user_id: int, username: str) -> bool:
-    """Be the person visible now or not. Raises NotFound (code `user_not_found`)."""
+    """Be the person visible now or not. Raises NotFound (code `user_not_found`), as `mute_creator` does."""
     named = sa.select(User.id).where(User.username_key == username_key(username)).scalar_subquery()
     lifted = _remove(MutedCreator, MutedCreator.user_id == user_id, MutedCreator.creator_id == named)
     if not lifted:
-        accounts.visible_by_username(username)
+        reachable_account(user_id, username)
     return lifted
 
 

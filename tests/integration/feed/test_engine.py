@@ -17,9 +17,10 @@ import sqlalchemy as sa
 import config
 from models_ml.ranking.model import FeedModel
 from models_ml.ranking.ranker import Ranker
-from popoff.feed import engine, queries, recent
+from popoff.feed import engine, queries, recent, wishes
 from popoff.feed import service as feed
 from popoff.kernel import clock
+from popoff.media.models import Post
 from popoff.social import service as social
 from popoff.social.models import Like
 from tests.integration.feed.conftest import Register
@@ -253,6 +254,34 @@ def test_a_ranker_that_could_not_be_read_is_looked_at_again_with_the_next_snapsh
     for _ in range(2):
         engine.current().load()
     assert feed.choose(viewer, 5).ranker == RANKER
+
+
+def test_a_page_is_full_though_all_that_the_model_proposes_was_watched(
+    models: Path, posts: list[int], register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    monkeypatch.setattr(engine.Engine, "wants_posts", lambda _: None)
+    for post_id in posts:
+        social.record_view(viewer, post_id, 5.0)
+    late = {make_post(f"creator{place % 10}", "", age=timedelta(days=20)) for place in range(60)}
+    page = feed.choose(viewer, 50)
+    assert len(page.places) == 50
+    assert {place.post_id for place in page.places} <= late
+
+
+@pytest.mark.parametrize("wish", ["creator", "word"])
+def test_a_reason_does_not_name_what_one_muted(models: Path, posts: list[int], register: Register, wish: str) -> None:
+    viewer = register("viewer")
+    snapshot(models, posts)
+    feed.db.session.execute(sa.update(Post).where(Post.id == posts[0]).values(description="A song on my guitar"))
+    feed.learn(viewer, posts[0], liked=True)
+    page = feed.choose(viewer, 5, exclude=posts[:1], rng=np.random.default_rng(1))
+    told = " ".join(item["reason"] for item in feed.shown(viewer, page.places))
+    assert "guitar" in told
+    wishes.mute_creator(viewer, "creator0") if wish == "creator" else wishes.mute_word(viewer, "guitar")
+    page = feed.choose(viewer, 5, exclude=posts[:1], rng=np.random.default_rng(1))
+    assert "guitar" not in " ".join(item["reason"] for item in feed.shown(viewer, page.places))
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -16,6 +16,7 @@ from popoff.kernel.db import db
 from popoff.kernel.errors import Invalid
 from popoff.kernel.paging import encode_cursor
 from tests.integration.feed.conftest import Register
+from tests.support.crowd import people
 from tests.support.people import People
 from tests.support.posts import make_post
 
@@ -131,17 +132,20 @@ def test_a_like_taken_back_no_longer_speaks(people: People) -> None:
     assert acts == [1, 0]
 
 
-def test_a_young_post_is_owed_an_audience_until_so_many_saw_it(viewer: int) -> None:
+def test_a_young_post_is_owed_an_audience_until_so_many_people_saw_it(viewer: int) -> None:
     post_id = make_post("ada", "A new one")
-    page = feed.choose(viewer, 1)
     place = feed.Chosen(post_id, 0.5, 0.0, feed.Reason(Kind.FRESH), None)
-    for _ in range(PROMISED - 1):
-        sessions.note(viewer, uuid4(), uuid4(), 0, feed.Page([place], page.ranker))
-        sessions.note_watched(viewer, post_id)
+
+    def see(person: int) -> None:
+        sessions.note(person, uuid4(), uuid4(), 0, feed.Page([place], feed.RULES))
+        sessions.note_watched(person, post_id)
+
+    audience = people(PROMISED)
+    for person in [*audience[1:], *audience[1:]]:
+        see(person)
     feed.release_promises()
-    assert db.session.get(OwedPost, post_id) is not None
-    sessions.note(viewer, uuid4(), uuid4(), 0, feed.Page([place], page.ranker))
-    sessions.note_watched(viewer, post_id)
+    assert db.session.get(OwedPost, post_id) is not None, "who sees it again is no more people"
+    see(audience[0])
     assert feed.release_promises() == 1
     assert db.session.get(OwedPost, post_id, populate_existing=True) is None
     with clock.shifted(feed.rules.PROMISE_ENDS):

@@ -152,7 +152,8 @@ def test_nobody_mutes_themselves_or_somebody_they_cannot_see(people: People) -> 
     assert_refusal(people.eve.post(mute, data={"username": "eve"}), 400, "mute_self")
     for name in ("nobody", "mallory"):
         assert_refusal(people.eve.post(mute, data={"username": name}), 404, "user_not_found")
-    assert_refusal(people.eve.post("/api/user/unmute_creator/", data={"username": "nobody"}), 404, "user_not_found")
+        unmute = people.eve.post("/api/user/unmute_creator/", data={"username": name})
+        assert_refusal(unmute, 404, "user_not_found")
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
