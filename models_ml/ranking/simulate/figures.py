@@ -21,8 +21,8 @@ WITHIN = 10
 
 
 def figures(town: Town, log: Log) -> Mapping[str, float]:
-    """Measures by name; nan where there was nothing to measure. All but `followed`, `promise` and `debut_least` are of
-    the settled days only.
+    """Measures by name; nan where there was nothing to measure. All but `followed`, `promise`, `debut_least` and
+    `coverage` are of the settled days only.
 
     `pleasure`: of the mean video, 0..1; `session`: summed over the mean session; `videos`: in it; `topics`, `creators`:
     distinct ones for each video of a page; `distance`: mean 1 - cosine between the videos of a page; `debuts`: the part
@@ -50,7 +50,7 @@ def figures(town: Town, log: Log) -> Mapping[str, float]:
         "debuts": float(town.debut[late.post].mean()) if len(late) else np.nan,
         "promise": float((young >= PROMISED).mean()) if len(young) else np.nan,
         "debut_least": float(young.min()) if len(young) else np.nan,
-        "coverage": float((counts > 0).mean()),
+        "coverage": float(np.isin(np.flatnonzero(town.born < town.end), seen.post).mean()),
         "gini": gini(counts),
         "few": float(np.sort(counts)[::-1][: max(1, round(FEW * len(counts)))].sum() / max(1, counts.sum())),
         "followed": float(taken.mean()) if len(taken) else np.nan,
