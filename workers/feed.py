@@ -46,6 +46,8 @@ def _snapshot(models: Path) -> None:
 
 
 def tally() -> None:
-    """Impressions that are too old to be kept one by one become numbers."""
-    with transaction():
-        sessions.tally()
+    """Impressions that are too old to be kept one by one become numbers, a part in each transaction."""
+    left = True
+    while left:
+        with transaction():
+            left = sessions.tally() > 0

@@ -44,7 +44,7 @@ def upgrade():
         sa.CheckConstraint('position >= 0', name='position'),
     )
     op.create_index('ix_impressions_of_person', 'impressions', ['user_id', 'post_id'])
-    op.create_index('ix_impressions_served', 'impressions', ['served_at'], postgresql_using='brin')
+    op.create_index('ix_impressions_served', 'impressions', ['served_at'])
     op.create_table(
         'impression_tallies',
         _post(primary_key=True),
@@ -59,6 +59,7 @@ def upgrade():
         _post(primary_key=True, index=True),
         _moment('created_at', server_default=sa.func.now(), nullable=False),
     )
+    op.create_index('ix_dismissals_recent', 'dismissals', ['created_at'], postgresql_using='brin')
     op.create_table(
         'muted_creators',
         _person(primary_key=True),

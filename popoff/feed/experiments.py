@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,10 +100,14 @@ def results(experiment: Experiment) -> Results:
     return trials.compare(experiment.name, experiment.share, columns)
 
 
+PAUSE = timedelta(minutes=30)
+"""Who asks for no page for so long begins a new session with the next one, whatever cursor their app sends, if any."""
+
 # A post counts once a person: the first impression of it that was seen, with what came of it before the end.
 _SUMS = sa.text("""
 WITH shown AS (
-    SELECT user_id, post_id, session_id, served_at, ranker,
+    SELECT user_id, post_id, served_at, ranker,
+           served_at - lag(served_at) OVER (PARTITION BY user_id ORDER BY served_at) < :pause IS NOT TRUE AS begins,
            seen_at IS NOT NULL AND row_number() OVER (
                PARTITION BY user_id, post_id, seen_at IS NULL ORDER BY served_at, page_id, position) = 1 AS seen
       FROM impressions WHERE served_at >= :since AND served_at < :until
@@ -129,7 +133,7 @@ WITH shown AS (
 )
 SELECT served.*, coalesce(done.seen, 0), coalesce(timed, 0), coalesce(watch_s, 0), coalesce(parts_watched, 0),
        coalesce(likes, 0), coalesce(comments, 0), coalesce(shares, 0), coalesce(hides, 0)
-  FROM (SELECT user_id, count(DISTINCT session_id) AS sessions, count(*) AS served,
+  FROM (SELECT user_id, count(*) FILTER (WHERE begins) AS sessions, count(*) AS served,
                count(*) FILTER (WHERE ranker = :challenger) AS by_challenger
           FROM shown GROUP BY user_id) AS served
   LEFT JOIN (SELECT user_id, count(*) AS seen, count(*) FILTER (WHERE duration_ms > 0) AS timed,
@@ -144,4 +148,4 @@ SELECT served.*, coalesce(done.seen, 0), coalesce(timed, 0), coalesce(watch_s, 0
 
 def _sums(challenger: str, since: datetime, until: datetime) -> Sequence[Sequence[Any]]:
     """COLUMNS of each person who was shown anything between."""
-    return db.session.execute(_SUMS, {"challenger": challenger, "since": since, "until": until}).all()
+    return db.session.execute(_SUMS, {"challenger": challenger, "since": since, "until": until, "pause": PAUSE}).all()

@@ -97,7 +97,8 @@ class Impression(Base):
     __table_args__ = (
         sa.CheckConstraint("position >= 0", name="position"),
         sa.Index("ix_impressions_of_person", "user_id", "post_id"),
-        sa.Index("ix_impressions_served", "served_at", postgresql_using="brin"),
+        # No BRIN: what is old goes, what is new takes its place in the table, and soon each part has some of all times.
+        sa.Index("ix_impressions_served", "served_at"),
     )
 
 
@@ -124,6 +125,8 @@ class Dismissal(Base):
         sa.ForeignKey("posts.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     created_at: orm.Mapped[datetime] = orm.mapped_column(server_default=sa.func.now())
+
+    __table_args__ = (sa.Index("ix_dismissals_recent", "created_at", postgresql_using="brin"),)
 
 
 class MutedCreator(Base):

@@ -115,20 +115,28 @@ def note_watched(user_id: int, post_id: int) -> None:
 
 _TALLY = """
     WITH old AS (
-        DELETE FROM impressions WHERE served_at < :before RETURNING post_id, source, seen_at
+        SELECT page_id, position FROM impressions WHERE served_at < :before LIMIT :most
+    ), gone AS (
+        DELETE FROM impressions USING old
+        WHERE impressions.page_id = old.page_id AND impressions.position = old.position
+        RETURNING post_id, source, seen_at
+    ), told AS (
+        INSERT INTO impression_tallies (post_id, source, served, seen)
+        SELECT post_id, source, count(*), count(seen_at) FROM gone JOIN posts ON posts.id = post_id
+        GROUP BY post_id, source ORDER BY post_id, source
+        ON CONFLICT (post_id, source) DO UPDATE SET
+            served = impression_tallies.served + excluded.served, seen = impression_tallies.seen + excluded.seen
     )
-    INSERT INTO impression_tallies (post_id, source, served, seen)
-    SELECT post_id, source, count(*), count(seen_at) FROM old JOIN posts ON posts.id = post_id
-    GROUP BY post_id, source ORDER BY post_id, source
-    ON CONFLICT (post_id, source) DO UPDATE SET
-        served = impression_tallies.served + excluded.served, seen = impression_tallies.seen + excluded.seen
+    SELECT count(*) FROM gone
 """
 
 
-def tally() -> None:
-    """Impressions that are too old to be learnt from become numbers: in one statement, so that none counts twice."""
-    db.session.execute(sa.text("SET LOCAL statement_timeout = 0"))
-    db.session.execute(sa.text(_TALLY), {"before": clock.now() - KEPT})
+def tally(most: int = 50_000) -> int:
+    """Impressions that are too old to be learnt from become numbers, so many of them; how many there were.
+
+    In one statement, so that none counts twice.
+    """
+    return db.session.scalar(sa.text(_TALLY), {"before": clock.now() - KEPT, "most": most}) or 0
 
 
 def export(user_id: int) -> list[dict[str, Any]]:
