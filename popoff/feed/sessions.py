@@ -20,10 +20,12 @@ from popoff.feed.models import Impression
 from popoff.feed.service import Page
 from popoff.kernel import clock
 from popoff.kernel.clock import rfc3339
-from popoff.kernel.db import db
+from popoff.kernel.db import advisory_lock, db
 from popoff.kernel.errors import Invalid
 from popoff.kernel.paging import decode_cursor, encode_cursor
 
+SESSIONS_LOCK = 0x5E55
+"""The space of our advisory locks: pages of a session are made one after another, or two at once would be alike."""
 KEPT = timedelta(days=90)
 """How long impressions are kept one by one, for learning and for their reasons."""
 LONGEST = 100_000
@@ -89,7 +91,7 @@ def note_seen(user_id: int, tokens: Sequence[str]) -> int:
 
     Raises Invalid (code `invalid_cursor`) for what is no token, and then nothing is counted.
     """
-    places = [_opened(token) for token in tokens]
+    places = sorted({_opened(token) for token in tokens})  # who locks rows in order does not deadlock
     if not places:
         return 0
     told = sa.func.unnest(
@@ -168,7 +170,9 @@ def _mark(*which: sa.ColumnElement[bool]) -> int:
 
 
 def _shown(user_id: int, session_id: UUID) -> Sequence[int]:
-    """The posts that a session has shown already. Raises Invalid when it is not this person's."""
+    """The posts that a session has shown already; its next page waits for us. Raises Invalid when it is not this
+    person's."""
+    advisory_lock(SESSIONS_LOCK, session_id.int % 2**31)
     rows = db.session.execute(
         sa.select(Impression.user_id, Impression.post_id).where(Impression.session_id == session_id)
     ).all()
