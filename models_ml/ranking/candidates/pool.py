@@ -17,13 +17,13 @@ class Source(NamedTuple):
 
 
 SOURCES = (
-    Source("after", cowatch.after, 150),
-    Source("around", cowatch.around, 150),
-    Source("interests", interests.alike, 80),
-    Source("peers", peers.liked_by_peers, 100),
+    Source("after", cowatch.after, 200),
+    Source("around", cowatch.around, 250),
+    Source("interests", interests.alike, 100),
+    Source("peers", peers.liked_by_peers, 150),
     Source("text", text.about, 60),
     Source("creators", creators.followed, 40),
-    Source("trending", trending.popular, 360),
+    Source("trending", trending.popular, 600),
     Source("fresh", fresh.owed, 20),
     Source("shelf", shelf.fitting, 120),
 )
