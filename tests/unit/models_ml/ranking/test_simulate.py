@@ -11,16 +11,15 @@ import pytest
 
 from models_ml.ranking import frames
 from models_ml.ranking.baselines import BASELINES
-from models_ml.ranking.memory import PROMISED
 from models_ml.ranking.ranker import Ranker
 from models_ml.ranking.simulate import __main__ as command
 from models_ml.ranking.simulate.behaviour import PAGE, look, timetable
-from models_ml.ranking.simulate.figures import figures, gini
+from models_ml.ranking.simulate.figures import WITHIN, figures, gini
 from models_ml.ranking.simulate.life import Impression, Log, live
 from models_ml.ranking.simulate.rivals import Kept, Oracle, Ours
 from models_ml.ranking.simulate.town import DAY, START, Plan, Town
 
-SMALL = Plan(people=36, posts=700, sessions=9, changed=0.3, uploads=0.03, new_creators=0.6)
+SMALL = Plan(people=30, posts=700, sessions=8, changed=0.3, uploads=0.03, new_creators=0.6)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +101,7 @@ def test_nobody_is_shown_what_they_have_seen_or_what_is_not_posted_yet(town: Tow
 
 def test_who_knows_all_pleases_most_and_chance_least(town: Town, served: dict[str, Log]) -> None:
     pleasure = {name: figures(town, log)["pleasure"] for name, log in served.items()}
-    assert pleasure["oracle"] > 1.5 * pleasure["ours"]
-    assert pleasure["ours"] > pleasure["random"]
+    assert pleasure["oracle"] > pleasure["ours"] > 1.1 * max(pleasure["popular"], pleasure["random"])
 
 
 def test_popularity_collapses_onto_a_few_posts_and_ours_does_not(town: Town, served: dict[str, Log]) -> None:
@@ -112,9 +110,10 @@ def test_popularity_collapses_onto_a_few_posts_and_ours_does_not(town: Town, ser
     assert popular["gini"] > ours["gini"]
 
 
-def test_who_knows_all_follows_a_change_at_once_and_popularity_never_does(served: dict[str, Log]) -> None:
-    followed = {name: np.mean(log.followed) for name, log in served.items()}
+def test_who_knows_all_follows_a_change_at_once_ours_soon_and_popularity_never(served: dict[str, Log]) -> None:
+    followed = {name: np.median(log.followed) for name, log in served.items()}
     assert followed["oracle"] < 5 < 20 < followed["popular"]
+    assert followed["ours"] <= WITHIN
 
 
 def test_a_figure_is_what_it_says_of_a_life_told_by_hand() -> None:
@@ -128,7 +127,7 @@ def test_a_figure_is_what_it_says_of_a_life_told_by_hand() -> None:
     found = figures(town, Log(made, [], [4, 12], 2))
     assert found["pleasure"] == pytest.approx(0.4), "what people find themselves does not count"
     assert found["session"] == pytest.approx(0.6) and found["videos"] == 1.5
-    assert found["coverage"] == pytest.approx(2 / len(town.born))
+    assert found["coverage"] == pytest.approx(3 / len(town.born))
     assert found["followed"] == 8 and found["within"] == 0.5
     assert found["distance"] == pytest.approx(1 - town.points[0] @ town.points[1])
 
@@ -152,14 +151,13 @@ def test_a_recommender_without_anything_to_show_ends_sessions_and_not_the_town()
     assert live(town, Silent(town)).events == []
 
 
-def test_the_feed_gives_new_creators_what_they_were_promised_and_popularity_does_not(
+def test_new_posts_of_new_creators_are_seen_by_more_than_popularity_would_let(
     town: Town, served: dict[str, Log]
 ) -> None:
-    debuts = np.flatnonzero(town.debut & (town.born + 4 * DAY <= town.end))
+    debuts = np.flatnonzero(town.debut & (town.born + 3 * DAY <= town.end))
     assert len(debuts) >= 2
     seen = {name: np.bincount(log.frame().post, minlength=len(town.born))[debuts] for name, log in served.items()}
-    assert seen["ours"].mean() >= 0.7 * PROMISED, "nearly all who live there"
-    assert seen["popular"].mean() < 0.5 * PROMISED
+    assert seen["ours"].mean() > 1.5 * seen["popular"].mean()
 
 
 def test_a_newcomer_who_chose_topics_begins_with_them(town: Town) -> None:
