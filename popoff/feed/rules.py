@@ -38,7 +38,7 @@ TRACE = 1e-9
 
 # What an engagement says, and what somebody says of themselves.
 CHOSEN = 0.5
-SKIPPED, REPORTED, NOT_INTERESTED = -0.3, -0.6, -0.6
+SKIPPED, REPORTED = -0.3, -0.6
 WHOLE_MS = 30_000
 """Watching half a minute of a long video says as much as watching a short one whole."""
 
