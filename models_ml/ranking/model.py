@@ -135,9 +135,13 @@ class FeedModel:
         if len(posts) < places:
             posts, marks = memory.filled(posts, marks, banned, places, now)
         features = describe(memory, visit, posts, marks)
-        best, scores = self.ranker.best(features, max(CLOSER, 4 * places))
-        posts = posts[best]
         owed = np.array([post in memory.owed for post in posts.tolist()], dtype=bool)
+        best, scores = self.ranker.best(features, max(CLOSER, 4 * places))
+        # What is owed an audience is looked at even where a glance leaves it out: else few would ever be asked.
+        left_out = np.setdiff1d(np.flatnonzero(owed), best)
+        scores = np.concatenate([scores, self.ranker.score(features[left_out])])
+        best = np.concatenate([best, left_out])
+        posts, owed = posts[best], owed[best]
         chance = np.random.default_rng((person.number + 1, len(person.posts)))
         offer = Offer(scores, memory.creator[posts], memory.tag[posts], owed)
         return posts[select(offer, places, self.rules, chance).rows]
