@@ -75,8 +75,8 @@ def select(offer: Offer, places: int, rules: Rules, chance: np.random.Generator,
     """A page of min(places, n) different candidates.
 
     The share `explore` of the places (rounded by chance, so that it holds on average for small pages) goes to owed
-    posts that do not come by their own score, each drawn evenly from the `pool` of these that score best; never the
-    first place, unless all explore. The others are drawn without replacement by adding Gumbel noise to score /
+    posts that do not come by their own score, each drawn evenly from the `pool` of these that score best, and shown in
+    the second half of the page, unless all explore. The others are drawn without replacement by adding Gumbel noise to score /
     temperature (Kool and others, ICML 2019; the same as weights of exp(score / temperature)). A page keeps to
     `per_creator` and `topic_share` as long as others are left; two neighbours have different creators where any order
     allows it, also beside `after`, who made the last post shown before, and different topics where that costs little.
@@ -95,7 +95,7 @@ def select(offer: Offer, places: int, rules: Rules, chance: np.random.Generator,
     page.fill(order.tolist(), size)
     best = [row for row in page.chosen if row not in pools]
     for row in pools:
-        best.insert(int(chance.integers(min(1, len(best)), len(best) + 1)), row)
+        best.insert(int(chance.integers(-(-len(best) // 2), len(best) + 1)), row)
     rows = _spread(best, offer, after)
     return Page(np.array(rows, dtype=np.int64), [pools.get(row) for row in rows])
 
