@@ -75,11 +75,12 @@ def select(offer: Offer, places: int, rules: Rules, chance: np.random.Generator,
     """A page of min(places, n) different candidates.
 
     The share `explore` of the places (rounded by chance, so that it holds on average for small pages) goes to owed
-    posts that do not come by their own score, each drawn evenly from the `pool` of these that score best, and shown in
-    the second half of the page, unless all explore. The others are drawn without replacement by adding Gumbel noise to score /
-    temperature (Kool and others, ICML 2019; the same as weights of exp(score / temperature)). A page keeps to
-    `per_creator` and `topic_share` as long as others are left; two neighbours have different creators where any order
-    allows it, also beside `after`, who made the last post shown before, and different topics where that costs little.
+    posts that do not come by their own score, each drawn evenly from the `pool` of these that score best, and shown
+    in the second half of the page, unless all explore. The others are drawn without replacement by adding Gumbel
+    noise to score / temperature (Kool and others, ICML 2019; the same as weights of exp(score / temperature)). A
+    page keeps to `per_creator` and `topic_share` as long as others are left; two neighbours have different creators
+    where any order allows it, also beside `after`, who made the last post shown before, and different topics where
+    that costs little.
     """
     size = max(0, min(places, len(offer)))
     if size == 0:
