@@ -31,7 +31,7 @@ class Figure:
 def main(arguments: Sequence[str]) -> int:
     """Print one table over all models; exit code 1 when a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m models_ml.evaluate", description=__doc__)
-    parser.add_argument("models", nargs="*", choices=[*MODELS, []], default=list(MODELS))
+    parser.add_argument("models", nargs="*", choices=[*MODELS, []], help="all of them where none is named")
     parser.add_argument("--quick", action="store_true", help="less material: a rough look in about a minute")
     parser.add_argument("--data", type=Path, help="folder of the KuaiRand extract, for engagement")
     options = parser.parse_args(arguments)

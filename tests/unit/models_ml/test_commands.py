@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,6 +40,17 @@ def test_a_model_that_is_not_there_is_a_missed_line_of_the_table(
     assert evaluate.main(["engagement", "--quick"]) == 1
     [line] = capsys.readouterr().out.splitlines()
     assert line.startswith("engagement") and line.endswith("MISSED")
+
+
+def test_all_models_are_in_the_table_where_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def judged(name: str) -> SimpleNamespace:
+        return SimpleNamespace(evaluate=lambda quick: [evaluate.Figure(name, "asked", 1.0, "", True)])
+
+    monkeypatch.setattr(evaluate, "importlib", SimpleNamespace(import_module=judged))
+    assert evaluate.main([]) == 0
+    assert [line.split()[0].split(".")[1] for line in capsys.readouterr().out.splitlines()] == list(evaluate.MODELS)
 
 
 def test_the_table_has_a_line_for_each_figure_and_its_verdict(
