@@ -1,9 +1,8 @@
 """Choices to learn the ranker from, out of the history alone: memory is put back to an earlier day and asked again.
 
 With a clock the last part of the history is lived through once more, event by event: before each like the candidates
-are described as they stood then, and now and then some time before, because pages are also made ahead. Without one the
-last like of each person is hidden from memory. Posts that are known to have been shown and were not liked are described
-beside them, and each counts by the attention that its place got.
+are described as they stood then. Without one the last like of each person is hidden from memory. Posts that are known
+to have been shown and were not liked are described beside them, and each counts by the attention that its place got.
 """
 
 from __future__ import annotations
@@ -28,9 +27,6 @@ MOST = 40_000
 """Likes at most, and as many of what was passed by; more hardly help and take longer."""
 OTHERS = 100
 """Posts kept of each choice beside the liked one."""
-AHEAD, DAY, BESIDE = 0.4, 86400.0, 0.5
-"""Pages made ahead for each like, at any moment of the day before, for which all is wanted that is liked in the day
-after that moment; and what one of them counts for beside a page that is made at the moment of a like."""
 RELIVED = 0.4
 """The share of a history with a clock that is lived through again."""
 
@@ -80,18 +76,12 @@ class Stage:
         features = describe(self.memory, visit, posts, marked(self.memory, visit, posts))
         return Choice(features, np.zeros(1, dtype=np.float32), weight)
 
-    def ahead(self, event: int, now: float) -> Choice | None:
-        """What there was to choose from at an earlier moment; None where nothing that was wanted was a candidate."""
-        person = self.memory.people[int(self.history.people[event])]
-        wanted, later = self._later(event, now, now + DAY), self._later(event, now)
-        return choose(self.memory, Visit.of(person, now), wanted, later, self.chance, BESIDE)
-
-    def _later(self, event: int, since: float, until: float = np.inf) -> Ints:
-        """What the person of an event liked after one moment and up to another."""
+    def _later(self, event: int, since: float) -> Ints:
+        """What the person of an event liked after a moment."""
         people, times = self.history.people, self.history.times
         first, end = (int(np.searchsorted(people, people[event], side)) for side in ("left", "right"))
         rows = slice(first, end)
-        chosen = self.liked[rows] & (times[rows] > since) & (times[rows] <= until)
+        chosen = self.liked[rows] & (times[rows] > since)
         return self.history.posts[rows][chosen]
 
 
@@ -117,26 +107,12 @@ def _relive(stage: Stage) -> Iterator[Choice]:
     before = np.zeros(len(order), dtype=bool)
     before[order[:cut]] = True
     memory.learn(history.part(before))
-    for event, times, moment in _schedule(stage, order[cut:]):
-        if np.isnan(moment):
-            time = float(history.times[event])
-            if times and (choice := stage.choice(event, time, times)):
-                yield choice
-            memory.meet(int(history.people[event]), int(history.posts[event]), time, float(history.gains[event]))
-        elif choice := stage.ahead(event, moment):
+    relived = order[cut:]
+    for event, times in zip(relived.tolist(), stage.drawn(relived).tolist(), strict=True):
+        time = float(history.times[event])
+        if times and (choice := stage.choice(event, time, times)):
             yield choice
-
-
-def _schedule(stage: Stage, events: npt.NDArray) -> Iterator[tuple[int, float, float]]:
-    """Events in order of time, what each stands for, and among them moments before likes (nan for an event itself)."""
-    drawn, times = stage.drawn(events), stage.history.times[events]
-    ahead = np.flatnonzero((drawn > 0) & stage.liked[events] & (stage.chance.random(len(events)) < AHEAD))
-    moments = times[ahead] - DAY * stage.chance.random(len(ahead))
-    ahead, moments = ahead[moments > times[:1]], moments[moments > times[:1]]
-    order = np.argsort(np.concatenate([times, moments]), kind="stable")
-    rows = np.concatenate([np.arange(len(events)), ahead])[order]
-    when = np.concatenate([np.full(len(events), np.nan), moments])[order]
-    return zip(events[rows].tolist(), drawn[rows].tolist(), when.tolist(), strict=True)
+        memory.meet(int(history.people[event]), int(history.posts[event]), time, float(history.gains[event]))
 
 
 def choose(

@@ -70,18 +70,6 @@ def test_what_is_liked_later_is_no_worse_choice(told: list[tuple[int, float]]) -
         assert not others & liked_after(past, person, moment)
 
 
-def test_pages_made_ahead_are_for_all_that_is_liked_in_the_next_day(told: list[tuple[int, float]]) -> None:
-    past = history(timed=True)
-    ahead = [
-        (split(choice)[0], liked_after(past, person, moment))
-        for choice, (person, moment) in zip(rehearsed(past), told, strict=True)
-        if choice.weight == rehearsal.BESIDE
-    ]
-    assert len(ahead) > 10
-    assert all(liked <= later for liked, later in ahead)
-    assert max(len(liked) for liked, _ in ahead) > 1
-
-
 def test_without_a_clock_the_last_like_of_each_is_asked_for(told: list[tuple[int, float]]) -> None:
     past = history(timed=False)
     last = {person: past.posts[(past.people == person) & (past.gains > 0)][-1] for person in range(PEOPLE)}

@@ -22,6 +22,10 @@ from models_ml.ranking.simulate.town import DAY, START, Plan, Town
 SMALL = Plan(people=30, posts=700, sessions=8, changed=0.3, uploads=0.03, new_creators=0.6)
 
 
+pytestmark = pytest.mark.xdist_group("town")
+"""In one process: the town below is served but once."""
+
+
 @pytest.fixture(scope="module")
 def town() -> Town:
     return Town(3, SMALL)
