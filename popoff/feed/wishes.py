@@ -9,15 +9,13 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from popoff.accounts.models import User
 from popoff.accounts.rules import username_key
 from popoff.feed import words
 from popoff.feed.models import Dismissal, MutedCreator, MutedWord
-from popoff.kernel import clock
 from popoff.kernel.clock import rfc3339
-from popoff.kernel.db import Base, advisory_lock, db
+from popoff.kernel.db import advisory_lock, db, delete_once, insert_once
 from popoff.kernel.errors import Conflict, Invalid
 from popoff.media import queries as media
 from popoff.social.queries import reachable_account, reachable_post
@@ -29,12 +27,12 @@ WORDS_LOCK = 0x3A17
 def dismiss(user_id: int, post_id: int) -> bool:
     """Never show this post to this person again. Raises NotFound (code `post_not_found`)."""
     reachable_post(user_id, post_id, hold=True)
-    return _add(Dismissal, user_id=user_id, post_id=post_id)
+    return insert_once(Dismissal, user_id=user_id, post_id=post_id)
 
 
 def take_back(user_id: int, post_id: int) -> bool:
     """Lift a dismissal, be the post there for them now or not. Raises NotFound for a post that never was."""
-    lifted = _remove(Dismissal, Dismissal.user_id == user_id, Dismissal.post_id == post_id)
+    lifted = delete_once(Dismissal, Dismissal.user_id == user_id, Dismissal.post_id == post_id)
     if not lifted and media.by_id(post_id) is None:
         raise media.not_found()
     return lifted
@@ -50,12 +48,12 @@ def mute_word(user_id: int, word: str) -> bool:
     if wanted not in kept and (len(kept) >= words.MAX_WORDS or characters > words.MAX_CHARACTERS):
         told = f"You can mute {words.MAX_WORDS} words, of {words.MAX_CHARACTERS} characters together. Unmute one first."
         raise Conflict(told, code="too_many_words")
-    return _add(MutedWord, user_id=user_id, word=wanted)
+    return insert_once(MutedWord, user_id=user_id, word=wanted)
 
 
 def unmute_word(user_id: int, word: str) -> bool:
     """Raises Invalid (code `invalid_word`)."""
-    return _remove(MutedWord, MutedWord.user_id == user_id, MutedWord.word == words.normal(word))
+    return delete_once(MutedWord, MutedWord.user_id == user_id, MutedWord.word == words.normal(word))
 
 
 def mute_creator(user_id: int, username: str) -> bool:
@@ -63,13 +61,13 @@ def mute_creator(user_id: int, username: str) -> bool:
     creator = reachable_account(user_id, username).id
     if creator == user_id:
         raise Invalid("You cannot mute yourself.", code="mute_self")
-    return _add(MutedCreator, user_id=user_id, creator_id=creator)
+    return insert_once(MutedCreator, user_id=user_id, creator_id=creator)
 
 
 def unmute_creator(user_id: int, username: str) -> bool:
     """Be the person visible now or not. Raises NotFound (code `user_not_found`), as `mute_creator` does."""
     named = sa.select(User.id).where(User.username_key == username_key(username)).scalar_subquery()
-    lifted = _remove(MutedCreator, MutedCreator.user_id == user_id, MutedCreator.creator_id == named)
+    lifted = delete_once(MutedCreator, MutedCreator.user_id == user_id, MutedCreator.creator_id == named)
     if not lifted:
         reachable_account(user_id, username)
     return lifted
@@ -96,15 +94,6 @@ def export(user_id: int) -> dict[str, list[dict[str, Any]]]:
     """All that a person wished."""
     dismissed = sa.select(Dismissal.post_id, Dismissal.created_at).where(Dismissal.user_id == user_id)
     return {"not_interested": _told(dismissed.order_by(Dismissal.created_at.desc())), **mutes(user_id)}
-
-
-def _add(model: type[Base], **values: Any) -> bool:
-    statement = insert(model).values(created_at=clock.now(), **values).on_conflict_do_nothing()
-    return db.session.scalar(statement.returning(sa.true())) is not None
-
-
-def _remove(model: type[Base], *conditions: sa.ColumnElement[bool]) -> bool:
-    return bool(db.session.execute(sa.delete(model).where(*conditions)).rowcount)  # type: ignore[attr-defined]
 
 
 def _told(statement: sa.Executable) -> list[dict[str, Any]]:

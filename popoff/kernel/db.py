@@ -16,9 +16,11 @@ import psycopg
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import orm
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from sqlalchemy.exc import IntegrityError
 
+from popoff.kernel import clock
 from popoff.kernel.errors import DomainError
 
 metadata = sa.MetaData(
@@ -126,3 +128,14 @@ def constraint_errors(errors: Mapping[str, DomainError]) -> Iterator[None]:
 def advisory_lock(space: int, key: int) -> None:
     """Queue behind everyone else who takes (`space`, `key`), until this transaction ends."""
     db.session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.cast(space, sa.Integer), sa.cast(key, sa.Integer))))
+
+
+def insert_once(model: type[Base], **values: Any) -> bool:
+    """Add a row, made now, unless its key is there. True when it was added."""
+    statement = insert(model).values(created_at=clock.now(), **values).on_conflict_do_nothing()
+    return db.session.scalar(statement.returning(sa.true())) is not None
+
+
+def delete_once(model: type[Base], *conditions: sa.ColumnElement[bool]) -> bool:
+    """Remove rows. True when there were any."""
+    return bool(db.session.execute(sa.delete(model).where(*conditions)).rowcount)  # type: ignore[attr-defined]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -13,21 +12,11 @@ from popoff.accounts import queries as accounts
 from popoff.accounts.models import User
 from popoff.accounts.rules import username_key
 from popoff.kernel import clock
-from popoff.kernel.db import Base, db
+from popoff.kernel.db import Base, db, delete_once, insert_once
 from popoff.kernel.errors import Invalid
 from popoff.media.models import Post
 from popoff.social import queries, rules
 from popoff.social.models import AccountCounters, Block, Comment, Follow, Like, PostCounters, Share, View
-
-
-def _insert_once(model: type[Base], **values: Any) -> bool:
-    """Add a row unless its key is there. True when it was added."""
-    statement = insert(model).values(created_at=clock.now(), **values).on_conflict_do_nothing()
-    return db.session.scalar(statement.returning(sa.true())) is not None
-
-
-def _delete_once(model: type[Base], *conditions: sa.ColumnElement[bool]) -> bool:
-    return bool(db.session.execute(sa.delete(model).where(*conditions)).rowcount)  # type: ignore[attr-defined]
 
 
 def _count_post(post_id: int, **deltas: int) -> None:
@@ -59,9 +48,9 @@ def set_like(user_id: int, post_id: int, liked: bool) -> bool:
     """Like or unlike (a state, not a toggle). True when that changed anything. Raises NotFound."""
     queries.reachable_post(user_id, post_id, hold=True)
     if liked:
-        changed = _insert_once(Like, post_id=post_id, user_id=user_id)
+        changed = insert_once(Like, post_id=post_id, user_id=user_id)
     else:
-        changed = _delete_once(Like, Like.post_id == post_id, Like.user_id == user_id)
+        changed = delete_once(Like, Like.post_id == post_id, Like.user_id == user_id)
     if changed:
         _count_post(post_id, likes=1 if liked else -1)
     return changed
@@ -70,7 +59,7 @@ def set_like(user_id: int, post_id: int, liked: bool) -> bool:
 def share(user_id: int, post_id: int) -> bool:
     """Note that a person passed a post on; counted once a person. Raises NotFound."""
     queries.reachable_post(user_id, post_id, hold=True)
-    added = _insert_once(Share, post_id=post_id, user_id=user_id)
+    added = insert_once(Share, post_id=post_id, user_id=user_id)
     if added:
         _count_post(post_id, shares=1)
     return added
@@ -96,7 +85,7 @@ def delete_comment(user_id: int, comment_id: int) -> None:
             .where(Comment.id == comment_id, sa.or_(Comment.user_id == user_id, Post.user_id == user_id))
         )
     )
-    if post_id is None or not _delete_once(Comment, Comment.id == comment_id):
+    if post_id is None or not delete_once(Comment, Comment.id == comment_id):
         raise queries.comment_not_found()
     _count_post(post_id, comments=-1)
 
@@ -159,9 +148,9 @@ def follow(user_id: int, username: str, wanted: bool | None = None) -> bool:
     if wanted is None:
         wanted = not queries.is_following(user_id, other)
     if wanted:
-        changed = _insert_once(Follow, follower_id=user_id, followee_id=other)
+        changed = insert_once(Follow, follower_id=user_id, followee_id=other)
     else:
-        changed = _delete_once(Follow, *pair)
+        changed = delete_once(Follow, *pair)
     if changed:
         _count_follow(user_id, other, 1 if wanted else -1)
     return wanted
@@ -199,9 +188,9 @@ def block(user_id: int, username: str) -> bool:
     if other == user_id:
         raise Invalid("You cannot block yourself.", code="block_self")
     _lock_counters([user_id, other])
-    added = _insert_once(Block, blocker_id=user_id, blocked_id=other)
+    added = insert_once(Block, blocker_id=user_id, blocked_id=other)
     for follower, followee in ((user_id, other), (other, user_id)):
-        if _delete_once(Follow, Follow.follower_id == follower, Follow.followee_id == followee):
+        if delete_once(Follow, Follow.follower_id == follower, Follow.followee_id == followee):
             _count_follow(follower, followee, -1)
     return added
 
@@ -209,7 +198,7 @@ def block(user_id: int, username: str) -> bool:
 def unblock(user_id: int, username: str) -> bool:
     """True when there was a block to lift, be the person visible now or not. Raises NotFound."""
     named = sa.select(User.id).where(User.username_key == username_key(username)).scalar_subquery()
-    if _delete_once(Block, Block.blocker_id == user_id, Block.blocked_id == named):
+    if delete_once(Block, Block.blocker_id == user_id, Block.blocked_id == named):
         return True
     accounts.visible_by_username(username)
     return False

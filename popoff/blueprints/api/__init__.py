@@ -55,9 +55,8 @@ api = DocumentedApi(
     default_label="What this is.",
 )
 
-for namespace in (auth.api, users.signup, media.api, post.api, user.api, users.api, content.api):
+for namespace in (auth.api, users.signup, media.api, post.api, user.api, users.api, content.api, experiments.api):
     api.add_namespace(namespace)
-api.add_namespace(experiments.api)
 for namespace in (gifts.api, rewards.api, wallet.api, wallet.providers, payouts.api, audit.api, fraud.api):
     api.add_namespace(namespace)
 
